@@ -1,0 +1,24 @@
+"""What fastprune raises when its input cannot be used: one clear line each."""
+
+
+class FastpruneError(Exception):
+    """Base of every error that a user can mend.
+
+    The message is one line: expected what; got what (file:dataset or layer); what to do next.
+    """
+
+
+class DataError(FastpruneError, ValueError):
+    """An image set cannot be used: its file, datasets, shapes, labels or pixels."""
+
+
+class NetworkError(FastpruneError, ValueError):
+    """A network cannot be used: its file, its layers, or it has no usable cut."""
+
+
+class OptionError(FastpruneError, ValueError):
+    """An option or argument is out of its range or does not fit the network or the sets."""
+
+
+class OutputError(FastpruneError, OSError):
+    """Results cannot be written or read back."""

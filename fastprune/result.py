@@ -1,0 +1,254 @@
+"""The result of a sweep: every count of every set at every step, and what follows from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastprune.errors import OptionError, OutputError
+from fastprune.metrics import Counts, crossing
+
+COLUMNS = (
+    "set", "kind", "n_pruned", "fraction_pruned", "channel", "images", "hits", "rate",
+    "goodnet_hits", "goodnet_rate", "flagged", "flagged_rate",
+)  # fmt: skip
+"""Columns of ``sweep.csv`` and of :meth:`SweepResult.rows`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A few images of a set, with the class that B′ gives them at every step.
+
+    Attributes
+    ----------
+    images : ndarray of float32, shape (samples, height, width, channels)
+        Pixels as the network saw them, before any scale.
+    labels : ndarray of int64, shape (samples,)
+        Their labels.
+    classes : ndarray of int64, shape (n_channels + 1, samples)
+        Class of B′ at each ``n_pruned``; row 0 is B's.
+    """
+
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    classes: NDArray[np.int64]
+
+    def goodnet_classes(self, n_pruned: int, n_classes: int) -> NDArray[np.int64]:
+        """Return G's class of each sample: B's where B and B′ agree, else `n_classes`."""
+        agree = self.classes[0] == self.classes[n_pruned]
+        return np.where(agree, self.classes[0], n_classes)
+
+
+@dataclass(frozen=True, eq=False)
+class SetResult:
+    """One set's part of a sweep.
+
+    Attributes
+    ----------
+    name : str
+        Name of the set in tables and plots.
+    kind : {"clean", "backdoored"}
+        Whether a hit is a right answer or a successful attack.
+    counts : Counts
+        Its counts at every ``n_pruned``.
+    samples : Samples
+        A few of its images.
+    source : dict
+        Where the images came from: path, bytes, images, dtype, fingerprint.
+    """
+
+    name: str
+    kind: str
+    counts: Counts
+    samples: Samples
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """Every figure of one sweep: one network, one channel order, any number of sets.
+
+    Attributes
+    ----------
+    network : dict
+        The network under test: path, name, n_classes, n_channels, prune_layer, cut_layer,
+        input_shape, parameters, fingerprint, written_by.
+    order_name : str
+        How the channels were ordered: ``"ascending"``, ``"descending"``, ``"random:SEED"`` or the
+        path of a file of channel indices.
+    order : ndarray of int64, shape (n_channels,)
+        Channels in the order in which they are pruned.
+    activations : ndarray of float64, shape (n_channels,)
+        Mean activation of each channel (indexed by channel) over the clean validation set.
+    valid : str
+        Name of the clean validation set, the only set that chooses.
+    sets : dict of str to SetResult
+        Every set, the validation set first.
+    drops : tuple of float
+        The drops X asked for.
+    drop_kind : {"points", "relative"}
+        Whether a drop is in percentage points or in percent of B's clean accuracy.
+    options, versions, seconds : dict
+        How it was run, with which libraries, and how long each phase took (seconds).
+    peak_memory : int
+        Peak resident memory of the process, bytes.
+    runtime : Network, optional
+        The loaded network, so that B′ and G can be made without loading it again.
+    """
+
+    network: Mapping[str, Any]
+    order_name: str
+    order: NDArray[np.int64]
+    activations: NDArray[np.float64]
+    valid: str
+    sets: Mapping[str, SetResult]
+    drops: tuple[float, ...]
+    drop_kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    peak_memory: int = 0
+    runtime: Any = field(default=None, repr=False)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels of the prune layer; steps are 0 … n_channels."""
+        return len(self.order)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes of B; G's extra class has this index."""
+        return int(self.network["n_classes"])
+
+    @property
+    def crossings(self) -> dict[float, int | None]:
+        """``n_pruned`` at which each drop is crossed, None where it never is."""
+        return {drop: self.crossing(drop) for drop in self.drops}
+
+    @property
+    def near_ties(self) -> int:
+        """Pairs of image and step, over all sets, whose two best scores float32 cannot part."""
+        return sum(int(part.counts.near_ties.sum()) for part in self.sets.values())
+
+    def crossing(self, drop: float) -> int | None:
+        """Return the smallest ``n_pruned`` whose drop of clean validation accuracy is >= `drop`."""
+        counts = self.sets[self.valid].counts
+        return crossing(counts.hits, counts.images, drop, kind=self.drop_kind)
+
+    def step(self, drop: float | None = None, n_pruned: int | None = None) -> int:
+        """Return the step that a drop or an ``n_pruned`` names.
+
+        Raises
+        ------
+        OptionError
+            When neither or both are given, the drop is never crossed, or the step does not exist.
+        """
+        if (drop is None) == (n_pruned is None):
+            message = "expected either a drop or n_pruned; got both or neither; give one"
+            raise OptionError(message)
+        if n_pruned is not None:
+            if not 0 <= n_pruned <= self.n_channels:
+                message = f"expected n_pruned from 0 to {self.n_channels}; got {n_pruned}"
+                raise OptionError(message)
+            return n_pruned
+        step = self.crossing(float(drop))  # type: ignore[arg-type]
+        if step is None:
+            message = (
+                f"expected a drop that is crossed; got {drop:g}, which clean accuracy on "
+                f"{self.valid} never reaches; choose a smaller one or give n_pruned"
+            )
+            raise OptionError(message)
+        return step
+
+    def repaired(self, drop: float | None = None, *, n_pruned: int | None = None) -> Any:
+        """Return B′ at a drop's crossing or at ``n_pruned``, as a Keras model."""
+        from fastprune.goodnet import make_repaired
+
+        return make_repaired(self._loaded(), self.order[: self.step(drop, n_pruned)])
+
+    def goodnet(self, drop: float | None = None, *, n_pruned: int | None = None) -> Any:
+        """Return G at a drop's crossing or at ``n_pruned``, as a Keras model of N+1 outputs."""
+        from fastprune.goodnet import make_goodnet
+
+        return make_goodnet(self._loaded(), self.order[: self.step(drop, n_pruned)])
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield one dict per set and ``n_pruned`` with the keys of :data:`COLUMNS`.
+
+        The channel removed at a step is empty ("") at step 0.
+        """
+        channels = ["", *map(int, self.order)]
+        for part in self.sets.values():
+            counts = part.counts
+            for n_pruned, channel in enumerate(channels):
+                figures = (
+                    part.name, part.kind, n_pruned, n_pruned / self.n_channels, channel,
+                    counts.images, int(counts.hits[n_pruned]), float(counts.rate[n_pruned]),
+                    int(counts.goodnet_hits[n_pruned]), float(counts.goodnet_rate[n_pruned]),
+                    int(counts.flagged[n_pruned]), float(counts.flagged_rate[n_pruned]),
+                )  # fmt: skip
+                yield dict(zip(COLUMNS, figures, strict=True))
+
+    def table(self, *, every_step: bool = False) -> str:
+        """Return the drops, or every step, as a text table: percent of each set."""
+        from fastprune.report.tables import drops_table, steps_table
+
+        return steps_table(self) if every_step else drops_table(self)
+
+    def plot(self, folder: str | Path | None = None) -> Any:
+        """Draw the plots: into `folder` as PNG and SVG, or returned as matplotlib figures by name."""
+        from fastprune.report.plots import draw, figures
+
+        return figures(self) if folder is None else draw(self, folder)
+
+    def save(self, folder: str | Path, *, plots: bool = True) -> Path:
+        """Write the results directory: figures, plots, and B′ and G of every drop crossed.
+
+        Raises
+        ------
+        OutputError
+            When the folder cannot be written; it is then as it was before.
+        """
+        from fastprune.results_folder import save
+
+        return save(self, folder, plots=plots)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> SweepResult:
+        """Read a results directory back.
+
+        Raises
+        ------
+        OutputError
+            When `folder` holds no complete results directory.
+        """
+        from fastprune.results_folder import load
+
+        return load(folder)
+
+    def _loaded(self) -> Any:
+        from fastprune.network import load_network
+
+        if self.runtime is not None:
+            return self.runtime
+        path = self.network.get("path")
+        if not path or not Path(path).is_file():
+            message = (
+                f"expected the network of this sweep at {path or 'a path (it was given as a model)'}"
+                "; got no such file; put it back, or load repaired_X.keras of the results directory"
+            )
+            raise OutputError(message)
+        network = load_network(path, cut_layer=self.network["cut_layer"])
+        if network.fingerprint != self.network["fingerprint"]:
+            message = (
+                f"expected the network that was swept; got another file ({path}); "
+                "put the original back, or load repaired_X.keras of the results directory"
+            )
+            raise OutputError(message)
+        return network
