@@ -1,3 +1,38 @@
-"""The pruning defense on backdoored networks, exactly and for the price of one pass."""
+"""The pruning defense on backdoored networks, exactly and for the price of one pass.
+
+Names are loaded when they are first used: importing fastprune loads no TensorFlow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "DataError": "errors",
+    "Evaluation": "evaluate",
+    "FastpruneError": "errors",
+    "NetworkError": "errors",
+    "OptionError": "errors",
+    "OutputError": "errors",
+    "SweepResult": "result",
+    "evaluate": "evaluate",
+    "load_network": "network",
+    "sweep": "sweep",
+    "sweep_orders": "sweep",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        message = f"module 'fastprune' has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"fastprune.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

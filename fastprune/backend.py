@@ -1,0 +1,86 @@
+"""The few things that differ between Keras's backends: compiling a model's call, and tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def name() -> str:
+    """Return Keras's backend: tensorflow, jax or torch."""
+    import keras
+
+    return str(keras.backend.backend())
+
+
+def compiled(function: Callable[..., Any], *, signature: tuple[Any, ...] = ()) -> Any:
+    """Compile a function of tensors for inference on Keras's backend.
+
+    Parameters
+    ----------
+    function : callable
+        Written with ``keras.ops`` and Keras models.
+    signature : tuple of (shape, dtype)
+        Its arguments, None for an axis that varies: TensorFlow then traces it once, not once per
+        shape.
+    """
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        specs = [tf.TensorSpec(shape, dtype) for shape, dtype in signature]
+        return tf.function(function, input_signature=specs, autograph=False)
+    if name() == "jax":
+        import jax
+
+        return jax.jit(function)
+
+    def without_gradients(*arguments: Any) -> Any:
+        import keras
+        import torch
+
+        device = keras.src.backend.torch.core.get_device()
+        with torch.inference_mode():
+            return function(*(torch.as_tensor(item, device=device) for item in arguments))
+
+    return without_gradients
+
+
+def fixed_shapes() -> bool:
+    """Return whether every new shape costs a compilation, so that batches must be padded."""
+    return name() == "jax"
+
+
+def on_accelerator() -> bool:
+    """Return whether Keras computes on a GPU or another accelerator."""
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_logical_devices("GPU"))
+    if name() == "jax":
+        import jax
+
+        return str(jax.default_backend()) != "cpu"
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def to_numpy(tensor: Any) -> NDArray[Any]:
+    """Return a tensor on the host; on a CPU it shares the tensor's memory where it can."""
+    import keras
+
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+def channel_sums(activations: Any) -> NDArray[np.float64]:
+    """Sum activations (images, …, channels) over all but the last axis, in float64."""
+    import keras
+
+    if on_accelerator() and name() != "jax":  # jax has no float64 unless it is switched on
+        wide = keras.ops.cast(activations, "float64")
+        return np.asarray(to_numpy(keras.ops.sum(wide, axis=tuple(range(len(wide.shape) - 1)))))
+    host = to_numpy(activations)
+    return np.asarray(host.reshape(-1, host.shape[-1]).sum(axis=0, dtype=np.float64))

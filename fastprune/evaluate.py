@@ -1,0 +1,130 @@
+"""Clean accuracy and attack success rate of a saved network: B, B′ or G."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastprune import backend, loading
+from fastprune.batches import batch_size
+from fastprune.dataset import ImageSet, SetSource
+from fastprune.errors import NetworkError
+from fastprune.graph import Graph, trace
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Counts of one clean and one backdoored set; rates are fractions.
+
+    Attributes
+    ----------
+    clean_images, clean_hits : int
+        Images of the clean set, and those predicted as their label.
+    backdoored_images, backdoored_hits : int
+        Images of the backdoored set, and those predicted as its label, the attacker's target.
+    clean_flagged, backdoored_flagged : int or None
+        Images put in class N by a G made of two networks; None for a single network.
+    """
+
+    clean_images: int
+    clean_hits: int
+    backdoored_images: int
+    backdoored_hits: int
+    clean_flagged: int | None = None
+    backdoored_flagged: int | None = None
+
+    @property
+    def clean_accuracy(self) -> float:
+        """Share of the clean set predicted as its label."""
+        return self.clean_hits / self.clean_images
+
+    @property
+    def attack_success_rate(self) -> float:
+        """Share of the backdoored set predicted as its label."""
+        return self.backdoored_hits / self.backdoored_images
+
+
+def evaluate(
+    clean: SetSource,
+    backdoored: SetSource,
+    model: str | Path | Any,
+    repaired: str | Path | Any | None = None,
+    *,
+    scale: float = 1.0,
+    data: str = "data",
+    label: str = "label",
+) -> Evaluation:
+    """Evaluate B, B′ or G; or, given B and B′, the G made of both.
+
+    Parameters
+    ----------
+    clean, backdoored : path or (images, labels)
+        The sets, streamed.
+    model : path or keras.Model
+        B, B′ or a saved G.
+    repaired : path or keras.Model, optional
+        B′: then `model` is B, and what counts is B's class where both agree, class N elsewhere.
+    scale : float
+        Pixels are divided by it.
+    data, label : str
+        Names of the datasets in the files.
+
+    Raises
+    ------
+    DataError, NetworkError
+        When a set or a network cannot be used.
+    """
+    models = [_load(model), *([] if repaired is None else [_load(repaired)])]
+    first = models[0]
+    for graph, _ in models[1:]:
+        shapes = [(tuple(g.input.shape), tuple(g.output.shape)) for g in (first[0], graph)]
+        if shapes[0] != shapes[1]:
+            message = (
+                "expected B′ to have the input and the classes of B; got "
+                f"{shapes[1]} beside {shapes[0]}; give the B′ that was made of this B"
+            )
+            raise NetworkError(message)
+    graph = first[0]
+    options: dict[str, Any] = {
+        "input_shape": tuple(graph.input.shape[1:]), "n_classes": int(graph.output.shape[-1]),
+        "scale": scale, "data": data, "label": label,
+    }  # fmt: skip
+    size = batch_size(graph.calls, graph.input)
+    sets = (ImageSet("clean", clean, **options), ImageSet("backdoored", backdoored, **options))
+    counts = [_count(images, [call for _, call in models], size) for images in sets]
+    flagged = (None, None) if repaired is None else (counts[0][1], counts[1][1])
+    return Evaluation(len(sets[0]), counts[0][0], len(sets[1]), counts[1][0], *flagged)
+
+
+def _load(source: str | Path | Any) -> tuple[Graph, Any]:
+    """Return a network's graph and its compiled call, images to classes."""
+    import keras
+
+    model = loading.load_model(Path(source)) if isinstance(source, str | Path) else source
+    graph = trace(model)
+    if len(graph.output.shape) != 2 or len(graph.input.shape) != 4:
+        message = (
+            f"expected images in and class scores out; got {tuple(graph.input.shape)} in and "
+            f"{tuple(graph.output.shape)} out ({source}); use a classifier of images"
+        )
+        raise NetworkError(message)
+    flat = keras.Model(graph.input, graph.output)
+    signature = (((None, *graph.input.shape[1:]), "float32"),)
+    return graph, backend.compiled(
+        lambda images: keras.ops.argmax(flat(images, training=False), axis=-1), signature=signature
+    )
+
+
+def _count(images: ImageSet, calls: list[Any], size: int) -> tuple[int, int]:
+    """Return how many images all networks put in their label's class, and how many they dispute."""
+    hits = flagged = 0
+    for chunk in images.chunks(size):
+        found: list[NDArray[Any]] = [backend.to_numpy(call(chunk.images)) for call in calls]
+        agree = np.logical_and.reduce([classes == found[0] for classes in found])
+        hits += int(np.sum(agree & (found[0] == chunk.labels)))
+        flagged += int(np.sum(~agree))
+    return hits, flagged

@@ -1,0 +1,77 @@
+"""HDF5 files from strangers: opened without following them anywhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastprune.errors import DataError
+
+
+def open_datasets(path: Path, data: str, label: str) -> tuple[Any, Any, NDArray[Any]]:
+    """Open an image file: the file, its image dataset, and its labels read whole.
+
+    Raises
+    ------
+    DataError
+        When there is no such file, it is not HDF5, a dataset is missing, or a dataset keeps its
+        bytes in another file.
+    """
+    import h5py
+
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        message = f"expected an HDF5 file of images; got {found} ({path}); check the path"
+        raise DataError(message)
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        reason = "no permission to read it" if isinstance(error, PermissionError) else (
+            "a truncated file" if "truncated" in str(error) else "another format"
+        )  # fmt: skip
+        message = f"expected an HDF5 file of images; got {reason} ({path}); copy the file again"
+        raise DataError(message) from error
+    images, labels = (own_dataset(file, name, path, DataError) for name in (data, label))
+    return file, images, labels[()]
+
+
+def own_dataset(file: Any, name: str, path: Path, error: type[Exception]) -> Any:
+    """Return a dataset whose bytes lie in the file itself.
+
+    An external link, an external dataset or a virtual one would have HDF5 open whatever file its
+    author named.
+
+    Raises
+    ------
+    error
+        When there is no such dataset, or its bytes lie elsewhere.
+    """
+    import h5py
+
+    place = file
+    for part in name.strip("/").split("/"):
+        link = place.get(part, getlink=True) if isinstance(place, h5py.Group) else None
+        if link is None:
+            datasets = [key for key in file if key.isprintable()][:8]
+            message = (
+                f"expected a dataset {name!r}; got {', '.join(map(repr, datasets)) or 'none'} "
+                f"({path}); name the right one with --data-name and --label-name"
+            )
+            raise error(message)
+        if not isinstance(link, h5py.HardLink):
+            message = f"expected {name!r} in the file itself; got a link ({path}); do not trust it"
+            raise error(message)
+        place = place[part]
+    if not isinstance(place, h5py.Dataset):
+        message = f"expected {name!r} to be a dataset; got a group ({path})"
+        raise error(message)
+    if place.external or place.is_virtual:
+        message = (
+            f"expected {name!r} in the file itself; got a dataset that reads other files ({path}); "
+            "do not trust it"
+        )
+        raise error(message)
+    return place

@@ -1,0 +1,72 @@
+"""The slow oracle: plain Keras on whole networks with zeroed weights.
+
+Shares nothing with the fast path but the network file: the tests, ``--verify`` and the benchmarks
+compare against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def classes(
+    model: Any,
+    prune_layer: str,
+    channels: Iterable[int],
+    images: NDArray[np.float32],
+    batch_size: int = 256,
+) -> NDArray[np.int64]:
+    """Return the class of every image under the network with `channels` zeroed.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network B; it is put back as it was.
+    prune_layer : str
+        Name of its layer whose output channels are zeroed, kernel and bias.
+    channels : iterable of int
+        The channels.
+    images : ndarray of float32, shape (images, height, width, channels)
+        What the network takes.
+    batch_size : int
+        Images per call.
+
+    Returns
+    -------
+    ndarray of int64, shape (images,)
+    """
+    scores = predict(model, prune_layer, channels, images, batch_size)
+    return np.argmax(scores, axis=1).astype(np.int64)
+
+
+def predict(
+    model: Any,
+    prune_layer: str,
+    channels: Iterable[int],
+    images: NDArray[np.float32],
+    batch_size: int = 256,
+) -> NDArray[np.float32]:
+    """Return the class scores, float32 (images, classes); otherwise as :func:`classes`."""
+    layer = model.get_layer(prune_layer)
+    before = layer.get_weights()
+    pruned = list(channels)
+    weights = [weight.copy() for weight in before]
+    # A separable convolution's depthwise kernel ends with its input channels: not pruned.
+    for weight in weights[1:] if type(layer).__name__ == "SeparableConv2D" else weights:
+        weight[..., pruned] = 0
+    layer.set_weights(weights)
+    try:
+        scores: NDArray[np.float32] = model.predict(images, batch_size=batch_size, verbose=0)
+        return scores
+    finally:
+        layer.set_weights(before)
+
+
+def order(activations: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the channels by ascending mean of whole activations (images, …, channels)."""
+    means = activations.astype(np.float64).reshape(-1, activations.shape[-1]).mean(axis=0)
+    return np.argsort(means, kind="stable")

@@ -1,0 +1,174 @@
+"""A sweep as text: the drops, every step, and the channel order. Fits a terminal of 100 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from itertools import groupby
+
+from fastprune.report.words import (
+    PRIME,
+    crossed,
+    drop_words,
+    network_words,
+    of_kind,
+    percent,
+    plain,
+)
+from fastprune.result import SetResult, SweepResult
+
+WIDTH = 100
+"""Columns of the terminal that the tables are laid out for."""
+
+HEADINGS = {
+    "clean": ("Clean accuracy (acc) and false alarm rate, percent", "acc", "false alarm"),
+    "backdoored": ("Attack success rate (ASR) and detection rate, percent", "ASR", "detected"),
+}
+TIED = 4
+"""Channels in a row with one activation that :func:`order_lines` puts on a line of their own."""
+
+
+def drops_table(result: SweepResult) -> str:
+    """Return B and every drop X with the figures of B′ and G on every set.
+
+    Parameters
+    ----------
+    result : SweepResult
+        The sweep.
+
+    Returns
+    -------
+    str
+        A block for the clean sets and one for the backdoored sets, rows = B and the drops in
+        ascending order, columns = the sets; more blocks where 100 columns are too few.
+    """
+    left: list[tuple[str, str]] = [("B", "0")]
+    steps: list[int | None] = [0]
+    for drop, step in sorted(result.crossings.items()):
+        left.append((f"{drop:g}", "never crossed" if step is None else str(step)))
+        steps.append(step)
+    blocks = _blocks(result, ("X", "n_pruned"), left, steps)
+    return "\n\n".join([f"{_title(result)}\n{drop_words(result)}", *blocks])
+
+
+def steps_table(result: SweepResult) -> str:
+    """Return every ``n_pruned`` with the channel removed, its activation and the sets' figures.
+
+    Parameters
+    ----------
+    result : SweepResult
+        The sweep.
+
+    Returns
+    -------
+    str
+        Blocks as those of :func:`drops_table` with a row per step; a step at which a drop is
+        crossed carries its X.
+    """
+    marks = {step: label.removeprefix("X=") for step, label in crossed(result).items()}
+    left = [("0", "", "", marks.get(0, ""))]
+    for step, channel in enumerate(map(int, result.order), start=1):
+        activation = f"{result.activations[channel]:.4g}"
+        left.append((str(step), str(channel), activation, marks.get(step, "")))
+    header = ("n_pruned", "channel", "activation", "X")
+    blocks = _blocks(result, header, left, range(len(left)))
+    return "\n\n".join([f"{_title(result)}\n{drop_words(result)}", *blocks])
+
+
+def order_lines(result: SweepResult) -> str:
+    """Return the channel order with the activations, channels that tie together.
+
+    Parameters
+    ----------
+    result : SweepResult
+        The sweep.
+
+    Returns
+    -------
+    str
+        ``channel=activation`` of every channel in pruning order, wrapped at 100 columns; runs of
+        4 and more channels of one activation are told as ``31 channels at 0: 0 2 9 ...``.
+    """
+    channels = [(int(channel), float(result.activations[channel])) for channel in result.order]
+    paragraphs: list[str] = []
+    single: list[str] = []
+    for value, group in groupby(channels, key=lambda pair: pair[1]):
+        tied = [channel for channel, _ in group]
+        if len(tied) < TIED:
+            single += [f"{channel}={value:.4g}" for channel in tied]
+            continue
+        paragraphs += _wrapped(single)
+        single = []
+        paragraphs += _wrapped([f"{len(tied)} channels at {value:.4g}:", *map(str, tied)])
+    return "\n".join([f"{_title(result)}; channel=mean activation", *paragraphs, *_wrapped(single)])
+
+
+def _title(result: SweepResult) -> str:
+    layer = plain(result.network.get("prune_layer", "the prune layer"))
+    return f"{network_words(result)}: {result.n_channels} channels of {layer}"
+
+
+def _wrapped(words: Sequence[str]) -> list[str]:
+    """Fill lines of 100 columns with words, further lines indented.
+
+    >>> _wrapped([]), _wrapped(["5=0.1", "7=0.2"])
+    ([], ['5=0.1  7=0.2'])
+    """
+    if not words:
+        return []
+    # A word holds no space of its own except the heading, which may break as well as any.
+    return textwrap.wrap("  ".join(words), WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _blocks(
+    result: SweepResult,
+    header: Sequence[str],
+    left: Sequence[Sequence[str]],
+    steps: Sequence[int | None],
+) -> list[str]:
+    """Return the figures of `steps` of every set beside the columns `left`, in blocks that fit."""
+    key = _aligned([header, *left])
+    blocks = []
+    for kind, (heading, _, _) in HEADINGS.items():
+        columns = [_figures(part, steps) for part in of_kind(result, kind)]
+        while columns:
+            taken, width = 1, len(key[0]) + len(columns[0][0])
+            while taken < len(columns) and width + len(columns[taken][0]) <= WIDTH:
+                width += len(columns[taken][0])
+                taken += 1
+            lines = [" " * len(key[0]), *key]
+            for column in columns[:taken]:
+                lines = [line + cell for line, cell in zip(lines, column, strict=True)]
+            blocks.append("\n".join([heading, *(line.rstrip() for line in lines)]))
+            columns = columns[taken:]
+    return blocks
+
+
+def _figures(part: SetResult, steps: Sequence[int | None]) -> list[str]:
+    """Return one set's lines: its name, the column heads, a row per step; all of one width."""
+    _, hit, flagged = HEADINGS[part.kind]
+    counts = part.counts
+    table = [(f"{hit} {PRIME}", f"{hit} G", flagged)]
+    for step in steps:
+        if step is None:
+            table.append(("-", "-", "-"))
+        else:
+            rates = (counts.rate[step], counts.goodnet_rate[step], counts.flagged_rate[step])
+            table.append(tuple(map(percent, rates)))  # type: ignore[arg-type]
+    lines = _aligned(table)
+    title = f"- {plain(part.name)} ({counts.images} images) -"
+    width = max(len(title), len(lines[0]))
+    return [f"   {line:>{width}}" for line in (f"{title:-^{width}}", *lines)]
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Join the columns of a table, aligned at the right.
+
+    >>> _aligned([("X", "n_pruned"), ("B", "0"), ("10", "52")])
+    [' X  n_pruned', ' B         0', '10        52']
+    """
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+        for row in table
+    ]

@@ -1,0 +1,99 @@
+"""Read-ahead: chunks are read and converted while the network computes.
+
+``tf.data`` does it where TensorFlow is the backend; a thread elsewhere. Both keep two chunks ahead.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+AHEAD = 2
+"""Chunks read ahead of the one in use."""
+
+Read = Callable[[int], NDArray[np.float32]]
+
+
+def prefetched(read: Read, n_chunks: int, shape: tuple[int | None, ...]) -> Iterator[Any]:
+    """Yield ``read(0) … read(n_chunks - 1)`` in order, read ahead by :data:`AHEAD` chunks.
+
+    Parameters
+    ----------
+    read : callable
+        Returns chunk i as float32 of `shape`; its exceptions reach the caller as they are.
+    n_chunks : int
+        Number of chunks.
+    shape : tuple of int or None
+        Static shape of every chunk.
+
+    Yields
+    ------
+    tf.Tensor or ndarray
+        float32 of `shape`.
+    """
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        return _with_tf_data(read, n_chunks, shape)
+    return _with_thread(read, n_chunks)
+
+
+def _with_tf_data(read: Read, n_chunks: int, shape: tuple[int | None, ...]) -> Iterator[Any]:
+    import tensorflow as tf
+
+    failure: list[Exception] = []
+
+    def guarded(index: Any) -> NDArray[np.float32]:
+        try:
+            return read(int(index))
+        except Exception as error:
+            failure.append(error)  # TensorFlow would turn it into text
+            raise
+
+    def load(index: Any) -> Any:
+        images = tf.numpy_function(guarded, [index], tf.float32, stateful=False)
+        images.set_shape(shape)
+        return images
+
+    # One call at a time: h5py holds a global lock, and one reader keeps the network fed.
+    chunks = tf.data.Dataset.range(n_chunks).map(load, num_parallel_calls=1, deterministic=True)
+    try:
+        yield from chunks.prefetch(AHEAD)
+    except tf.errors.OpError as error:
+        raise (failure[0] if failure else error) from None
+
+
+def _with_thread(read: Read, n_chunks: int) -> Iterator[NDArray[np.float32]]:
+    ready: queue.Queue[Any] = queue.Queue(maxsize=AHEAD)
+    stopped = threading.Event()
+
+    def put(item: Any) -> None:
+        while not stopped.is_set():
+            try:
+                return ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for index in range(n_chunks):
+                put(read(index))
+        except Exception as error:
+            put(error)
+
+    worker = threading.Thread(target=work, name="fastprune-reader", daemon=True)
+    worker.start()
+    try:
+        for _ in range(n_chunks):
+            item = ready.get()
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        worker.join()

@@ -1,0 +1,148 @@
+"""What every engine takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastprune import backend
+from fastprune.suffix import kernels
+
+TOLERANCE = 2.0**-18
+"""Two scores closer than this share of the largest absolute score are a near-tie.
+
+32 units in the last place of float32. On the lab's network the same scores summed in another order
+differ by at most 8 such units.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Cut activations of consecutive images, as an engine keeps them.
+
+    Attributes
+    ----------
+    values : array of float32
+        (images, positions, live channels) for the incremental engine; the cut tensor, all
+        channels, for the Keras engine.
+    channels : ndarray of int64 or None
+        Which channels `values` holds; None for all.
+    images : int
+        Number of images.
+    """
+
+    values: Any
+    channels: NDArray[np.int64] | None
+    images: int
+
+    def places(self, n_channels: int) -> NDArray[np.int64]:
+        """Return where each channel lies in `values`, -1 for those that are left out."""
+        places = np.full(n_channels, -1)
+        places[self.channels] = np.arange(self.values.shape[2])
+        return places
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """What an engine says of a block.
+
+    Attributes
+    ----------
+    classes : ndarray of int32, shape (n_channels + 1, images)
+        Class at each ``n_pruned``.
+    near_ties : ndarray of bool, shape (n_channels + 1, images)
+        Whether the two best scores are closer than float32 can tell.
+    """
+
+    classes: NDArray[np.int32]
+    near_ties: NDArray[np.bool_]
+
+
+class Engine(Protocol):
+    """Finds the class of every image at every step of an order."""
+
+    name: str
+    threaded: bool
+    """Whether blocks gain from being evaluated in several threads."""
+
+    def block(self, cut: Any) -> Block:
+        """Return what is kept of cut activations (images, …, channels)."""
+
+    def classes(self, block: Block, order: NDArray[np.int64]) -> Steps:
+        """Return the class of every image of `block` at every step of `order`."""
+
+
+def live_block(cut: Any, pruned: NDArray[np.float32]) -> Block:
+    """Return the channels of cut activations that differ from `pruned` on some image.
+
+    Parameters
+    ----------
+    cut : array of float32, shape (images, …, channels)
+        Cut activations.
+    pruned : ndarray of float32, shape (positions, channels)
+        What the cut layer gives when every channel is pruned.
+    """
+    host = np.ascontiguousarray(backend.to_numpy(cut)).reshape(len(cut), *pruned.shape)
+    awake = np.zeros(pruned.shape[1], bool)
+    kernels.awake_channels(host, pruned, awake)
+    channels = np.flatnonzero(awake)
+    return Block(np.ascontiguousarray(host[:, :, channels]), channels, len(host))
+
+
+def decide_again(
+    plain: Any,
+    block: Block,
+    order: NDArray[np.int64],
+    classes: NDArray[np.int32],
+    near_ties: NDArray[np.bool_],
+) -> None:
+    """Give near-ties the class that a plain forward of the image gives.
+
+    Parameters
+    ----------
+    plain : KerasEngine
+        The whole suffix in plain Keras.
+    block : Block
+        The images, live channels only.
+    order : ndarray of int64, shape (n_channels,)
+        Channels in the order in which they are pruned.
+    classes, near_ties : ndarray, shape (images, n_channels + 1)
+        Classes are changed where `near_ties` is set.
+    """
+    images, steps = (part.astype(np.int32) for part in np.nonzero(near_ties))
+    rank = ranks(order)
+    for start in range(0, len(images), plain.pairs):
+        part = slice(start, start + plain.pairs)
+        rows, where = np.unique(images[part], return_inverse=True)
+        cut = np.repeat(plain.pruned[None], len(rows), axis=0)
+        flat = cut.reshape(len(rows), -1, len(order))
+        flat[:, :, block.channels] = block.values[rows]
+        found, _ = plain.pairs_of(cut, where.astype(np.int32), steps[part], rank)
+        classes[images[part], steps[part]] = found
+
+
+def ranks(order: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return each channel's place in an order, int32 (n_channels,)."""
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank
+
+
+def fill_down(values: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[Any]:
+    """Give each step that is not known the value of the last known step before it.
+
+    Parameters
+    ----------
+    values, known : ndarray, shape (steps, images)
+        Step 0 is known for every image.
+
+    Examples
+    --------
+    >>> fill_down(np.array([[1], [0], [3]]), np.array([[True], [False], [True]])).ravel().tolist()
+    [1, 1, 3]
+    """
+    last = np.maximum.accumulate(np.where(known, np.arange(len(values))[:, None], 0), axis=0)
+    return np.take_along_axis(values, last, axis=0)

@@ -1,0 +1,59 @@
+"""Suffixes whose first layers are linear in the cut tensor: numpy and compiled loops, on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastprune.suffix import kernels
+from fastprune.suffix.engine import TOLERANCE, Block, Steps, decide_again, live_block
+from fastprune.suffix.keras_engine import KerasEngine
+from fastprune.suffix.program import Program
+
+
+class IncrementalEngine:
+    """Evaluates a compiled suffix image by image; near-ties are decided again by Keras.
+
+    Parameters
+    ----------
+    program : Program
+        The suffix.
+    plain : KerasEngine
+        The same suffix in plain Keras, which has the last word on near-ties.
+    """
+
+    name = "incremental"
+    threaded = True
+
+    def __init__(self, program: Program, plain: KerasEngine) -> None:
+        self.program = program
+        self.plain = plain
+        self._pruned = np.ascontiguousarray(plain.pruned.reshape(-1, plain.pruned.shape[-1]))
+        self._base = program.base.copy()
+        kernels.run(
+            self._base, program.weights, program.operations, np.empty(self._base.size + 1, np.int64)
+        )
+        self._base_class = kernels.decide(
+            self._base[-program.n_scores :],
+            np.float32(TOLERANCE),
+            np.empty((3, kernels.LANES), np.float32),
+        )
+
+    def block(self, cut: Any) -> Block:
+        """Return the channels of cut activations that are live in this block."""
+        return live_block(cut, self._pruned)
+
+    def classes(self, block: Block, order: NDArray[np.int64]) -> Steps:
+        """Return the class of every image of `block` at every step of `order`."""
+        classes = np.empty((block.images, len(order) + 1), np.int32)
+        near_ties = np.empty(classes.shape, bool)
+        program = self.program
+        kernels.sweep_images(
+            block.values, block.places(len(order)), order, self._pruned, self._base,
+            program.weights, program.shares, program.operations, program.n_scores,
+            np.float32(TOLERANCE), *self._base_class, classes, near_ties,
+        )  # fmt: skip
+        decide_again(self.plain, block, order, classes, near_ties)
+        return Steps(classes.T, near_ties.T)

@@ -1,0 +1,128 @@
+"""Suffixes that start with linear layers and go on with what only Keras knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastprune import backend
+from fastprune.graph import Call, replay
+from fastprune.suffix import kernels
+from fastprune.suffix.engine import TOLERANCE, Block, Steps, decide_again, fill_down, live_block
+from fastprune.suffix.keras_engine import KerasEngine
+from fastprune.suffix.program import Program
+
+
+class MixedEngine:
+    """Keeps the linear layers' values up to date in compiled loops; Keras runs the rest.
+
+    Parameters
+    ----------
+    program : Program
+        The linear layers alone.
+    calls : sequence of Call
+        Calls from the cut to the class scores.
+    output : KerasTensor
+        The class scores.
+    plain : KerasEngine
+        The whole suffix in plain Keras, which has the last word on near-ties.
+    """
+
+    name = "incremental+keras"
+    threaded = False
+
+    def __init__(
+        self, program: Program, calls: Sequence[Call], output: Any, plain: KerasEngine
+    ) -> None:
+        import keras
+
+        ops = keras.ops
+        self.program, self.plain = program, plain
+        self._pruned = np.ascontiguousarray(plain.pruned.reshape(-1, plain.pruned.shape[-1]))
+        self.rows = max(16, min(plain.pairs, 4096))
+
+        def evaluate(values: Any) -> tuple[Any, Any]:
+            known = {}
+            for call, start, size in program.linear:
+                shape = (-1, *call.output.shape[1:])
+                linear = ops.reshape(values[:, start : start + size], shape)
+                activation = getattr(call.operation, "activation", None)
+                known[id(call.output)] = linear if activation is None else activation(linear)
+            scores = replay(calls, known, output)
+            best, where = ops.top_k(scores, 2)
+            gap = best[:, 0] - best[:, 1]
+            return where[:, 0], ops.logical_not(gap > TOLERANCE * ops.max(ops.abs(scores), axis=1))
+
+        signature = (((None, program.base.size), "float32"),)
+        self._evaluate = backend.compiled(evaluate, signature=signature)
+
+    def block(self, cut: Any) -> Block:
+        """Return the channels of cut activations that are live in this block."""
+        return live_block(cut, self._pruned)
+
+    def classes(self, block: Block, order: NDArray[np.int64]) -> Steps:
+        """Return the class of every image of `block` at every step of `order`."""
+        program, channels = self.program, len(order)
+        places = block.places(len(order))
+        arenas = np.repeat(program.base[None], block.images, axis=0)
+        rows = np.empty(block.images, np.int64)
+        tail = _Tail(self._evaluate, self.rows, (channels + 1, block.images))
+        tail.add(arenas, np.arange(block.images), channels)
+        for step in range(channels - 1, -1, -1):
+            if places[order[step]] < 0:
+                continue
+            count = kernels.bring_back_rows(
+                block.values, places[order[step]], order[step], self._pruned, program.weights,
+                program.shares, arenas, rows,
+            )  # fmt: skip
+            tail.add(arenas, rows[:count], step)
+        tail.flush()
+        # The class of a step that changes nothing is that of the step after it: fill from the end.
+        known = tail.known[::-1]
+        classes = fill_down(tail.classes[::-1], known)[::-1]
+        near_ties = fill_down(tail.near_ties[::-1], known)[::-1]
+        classes = np.ascontiguousarray(classes)
+        decide_again(self.plain, block, order, classes.T, near_ties.T)
+        return Steps(classes, near_ties)
+
+
+class _Tail:
+    """Gathers values of images at steps until a batch is full, and has Keras decide them."""
+
+    def __init__(self, evaluate: Any, size: int, shape: tuple[int, int]) -> None:
+        self.classes = np.zeros(shape, np.int32)
+        self.near_ties = np.zeros(shape, bool)
+        self.known = np.zeros(shape, bool)
+        self._evaluate, self._size = evaluate, size
+        self._values: list[NDArray[np.float32]] = []
+        self._pairs: list[tuple[int, NDArray[np.int64]]] = []
+        self._count = 0
+
+    def add(self, arenas: NDArray[np.float32], images: NDArray[np.int64], step: int) -> None:
+        """Take the values of `images` at `step`."""
+        for start in range(0, len(images), self._size):
+            part = images[start : start + self._size].copy()
+            if self._count + len(part) > self._size:
+                self.flush()
+            self._values.append(arenas[part])
+            self._pairs.append((step, part))
+            self._count += len(part)
+
+    def flush(self) -> None:
+        """Decide what was gathered."""
+        if not self._count:
+            return
+        values = np.concatenate(self._values)
+        if backend.fixed_shapes():
+            values = np.resize(values, (self._size, values.shape[1]))
+        found, near = (backend.to_numpy(part) for part in self._evaluate(values))
+        start = 0
+        for step, images in self._pairs:
+            part = slice(start, start + len(images))
+            self.classes[step, images], self.near_ties[step, images] = found[part], near[part]
+            self.known[step, images] = True
+            start += len(images)
+        self._values, self._pairs, self._count = [], [], 0

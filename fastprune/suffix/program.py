@@ -1,0 +1,181 @@
+"""A suffix as a program for the compiled loops: what a channel changes, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastprune.graph import Call
+from fastprune.suffix import kernels
+
+COLUMNS = 20
+"""Integers per operation."""
+
+
+class NotUnderstood(Exception):
+    """A call that has no compiled form; Keras runs it then."""
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A suffix compiled.
+
+    Attributes
+    ----------
+    shares, operations : ndarray of int64, shape (operations, COLUMNS)
+        What one channel changes, and what follows from it.
+    weights : ndarray of float32
+        Weights of all operations, flat.
+    base : ndarray of float32, shape (arena,)
+        An image's values with every channel pruned; the scores are the last ones.
+    n_scores : int
+        Number of classes.
+    linear : tuple of (Call, int, int)
+        The calls that are linear in the cut tensor, with start and size of their values before
+        the activation.
+    """
+
+    shares: NDArray[np.int64]
+    operations: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    base: NDArray[np.float32]
+    n_scores: int
+    linear: tuple[tuple[Call, int, int], ...]
+
+
+class Builder:
+    """Collects operations, weights and the places of values while a suffix is walked."""
+
+    def __init__(self, cut: Any, pruned: NDArray[np.float32]) -> None:
+        self.cut = cut
+        self.channels = pruned.shape[-1]
+        self.pruned = pruned
+        self.shares: list[list[int]] = []
+        self.operations: list[list[int]] = []
+        self.weights: list[NDArray[np.float32]] = []
+        self.n_weights = 0
+        self.size = 0
+        self.places: dict[int, int] = {}
+        self.linear: list[tuple[Call, int, int]] = []
+        self.bases: list[tuple[int, NDArray[np.float32]]] = []
+        self.views = {id(cut)}
+
+    def add_weights(self, values: Any) -> int:
+        """Append weights; return where they start."""
+        flat = np.ascontiguousarray(values, np.float32).reshape(-1)
+        if not np.isfinite(flat).all():
+            raise NotUnderstood("weights that are no numbers")
+        self.weights.append(flat)
+        self.n_weights += flat.size
+        return self.n_weights - flat.size
+
+    def add_values(self, size: int) -> int:
+        """Reserve values of the arena; return where they start."""
+        self.size += size
+        return self.size - size
+
+    def place(self, tensor: Any) -> int:
+        """Return where a tensor's values lie; the cut's own are kept only when they are read."""
+        if id(tensor) not in self.places and id(tensor) in self.views:
+            place = self.add_values(self.pruned.size)
+            self.bases.append((place, self.pruned.reshape(-1)))
+            self.shares.append([kernels.SHARE_COPY, self.channels, place])
+            for view in self.views:
+                self.places[view] = place
+        return self.places[id(tensor)]
+
+    def operate(self, *row: int) -> None:
+        """Append an operation."""
+        self.operations.append([int(item) for item in row])
+
+    def share(self, call: Call, row: list[int], place: int, base: NDArray[np.float32]) -> None:
+        """Append what one channel changes in a call that is linear in the cut."""
+        self.shares.append([int(item) for item in row])
+        self.bases.append((place, base.reshape(-1)))
+        self.linear.append((call, place, base.size))
+
+    def finish(self, output: Any) -> Program:
+        """Return the program whose scores are `output`."""
+        n_scores = int(output.shape[-1])
+        place = self.place(output)
+        if place + n_scores != self.size:
+            end = self.add_values(n_scores)
+            self.operate(kernels.COPY, place, end, n_scores, 1, n_scores)
+        base = np.zeros(self.size, np.float32)
+        for start, values in self.bases:
+            base[start : start + values.size] = values
+        weights = np.concatenate([*self.weights, np.zeros(1, np.float32)])
+        return Program(
+            shares=_table(self.shares),
+            operations=_table(self.operations),
+            weights=weights,
+            base=base,
+            n_scores=n_scores,
+            linear=tuple(self.linear),
+        )
+
+
+def build(
+    calls: Sequence[Call], cut: Any, pruned: NDArray[np.float32], output: Any
+) -> Program:
+    """Compile a suffix.
+
+    Parameters
+    ----------
+    calls : sequence of Call
+        Calls from the cut to the class scores, in order.
+    cut, output : KerasTensor
+        The cut tensor and the class scores; a final softmax, which changes no order, is left out.
+    pruned : ndarray of float32
+        What the cut layer gives when every channel is pruned, shape of one image's cut.
+
+    Raises
+    ------
+    NotUnderstood
+        When a call has no compiled form.
+    """
+    builder = Builder(cut, pruned)
+    for call in calls:
+        compile_call(builder, call, is_output=call.output is output)
+    return builder.finish(output)
+
+
+def linear_part(calls: Sequence[Call], cut: Any, pruned: NDArray[np.float32]) -> Program | None:
+    """Compile only the calls that are linear in the cut; None when there is none."""
+    builder = Builder(cut, pruned)
+    for call in calls:
+        if all(id(tensor) in builder.views for tensor in call.inputs):
+            try:
+                compile_call(builder, call, is_output=False)
+            except NotUnderstood:
+                continue
+    if not builder.linear:
+        return None
+    keep = [row for row in builder.shares if row[0] != kernels.SHARE_COPY]
+    base = np.zeros(builder.size, np.float32)
+    for start, values in builder.bases:
+        base[start : start + values.size] = values
+    weights = np.concatenate([*builder.weights, np.zeros(1, np.float32)])
+    none = _table([])
+    return Program(_table(keep), none, weights, base, 0, tuple(builder.linear))
+
+
+def compile_call(builder: Builder, call: Call, *, is_output: bool) -> None:
+    """Append one call to a program."""
+    from fastprune.suffix.translate import TRANSLATORS
+
+    translate: Callable[[Builder, Call, bool], None] | None = TRANSLATORS.get(call.kind)
+    if translate is None or call.output.dtype != "float32":
+        raise NotUnderstood(f"{call.kind} of {call.output.dtype}")
+    translate(builder, call, is_output)
+
+
+def _table(rows: list[list[int]]) -> NDArray[np.int64]:
+    table = np.zeros((len(rows), COLUMNS), np.int64)
+    for index, row in enumerate(rows):
+        table[index, : len(row)] = row
+    return table

@@ -1,0 +1,257 @@
+"""How each kind of Keras layer becomes operations of a program: the one place that decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastprune.graph import Call
+from fastprune.suffix import kernels
+from fastprune.suffix.program import Builder, NotUnderstood
+
+INFINITY = float(np.finfo(np.float32).max)
+
+
+def view(builder: Builder, call: Call, is_output: bool) -> None:
+    """Flatten, Dropout and the like: the same values under another shape."""
+    if len(call.inputs) != 1:
+        raise NotUnderstood(call.kind)
+    source = call.inputs[0]
+    if id(source) in builder.views:
+        builder.views.add(id(call.output))
+        if id(source) in builder.places:
+            builder.places[id(call.output)] = builder.places[id(source)]
+    else:
+        builder.places[id(call.output)] = builder.place(source)
+
+
+def dense(builder: Builder, call: Call, is_output: bool) -> None:
+    """Dense: at each position of a tensor of any rank, over its last axis."""
+    layer, (source,) = call.operation, call.inputs
+    kernel = _array(layer.kernel)
+    n_in, n_out = kernel.shape
+    bias = _array(layer.bias) if layer.use_bias else np.zeros(n_out, np.float32)
+    weights = builder.add_weights(kernel)
+    positions = int(np.prod(source.shape[1:-1], dtype=int))
+    place = builder.add_values(positions * n_out)
+    if id(source) in builder.views:
+        if n_in != builder.channels and (positions, n_in) != (1, builder.pruned.size):
+            raise NotUnderstood("dense layer over a reshaped cut")
+        base = builder.pruned.reshape(positions, n_in) @ kernel + bias
+        # Flattened, each position has rows of its own; else all share the kernel.
+        flat = positions == 1
+        strides = (0, builder.channels) if flat else (n_out, 0)
+        row = [kernels.SHARE_DENSE, builder.channels, place, n_out, weights, *strides]
+        builder.share(call, row, place, base)
+    else:
+        offset = builder.add_weights(bias)
+        at = builder.place(source)
+        builder.operate(kernels.DENSE, at, n_in, place, n_out, weights, offset, positions)
+    _activate(builder, call, place, positions * n_out, is_output)
+
+
+def conv(builder: Builder, call: Call, is_output: bool) -> None:
+    """Conv2D with any kernel size, stride, dilation and padding, one group."""
+    layer, (source,) = call.operation, call.inputs
+    if layer.groups != 1 or layer.data_format != "channels_last":
+        raise NotUnderstood("grouped or channels-first convolution")
+    kernel = _array(layer.kernel)
+    rows, columns, channels, filters = kernel.shape
+    bias = _array(layer.bias) if layer.use_bias else np.zeros(filters, np.float32)
+    in_height, in_width = source.shape[1:3]
+    height, width = call.output.shape[1:3]
+    (stride_y, stride_x), (dilation_y, dilation_x) = layer.strides, layer.dilation_rate
+    top = _padding(layer.padding, in_height, height, (rows - 1) * dilation_y + 1, stride_y)
+    left = _padding(layer.padding, in_width, width, (columns - 1) * dilation_x + 1, stride_x)
+    weights, offset = builder.add_weights(kernel), builder.add_weights(bias)
+    place = builder.add_values(height * width * filters)
+    linear = id(source) in builder.views
+    row = [
+        kernels.SHARE_CONV if linear else kernels.CONV, 0 if linear else builder.place(source),
+        in_height, in_width, channels, place, height, width, filters, weights, offset, rows, columns,
+        stride_y, stride_x, dilation_y, dilation_x, top, left,
+    ]  # fmt: skip
+    if linear:
+        if tuple(source.shape[1:]) != builder.pruned.shape:
+            raise NotUnderstood("convolution over a reshaped cut")
+        builder.share(call, row, place, _pruned_convolution(builder, row, bias))
+    else:
+        builder.operate(*row)
+    _activate(builder, call, place, height * width * filters, is_output)
+
+
+def activation(builder: Builder, call: Call, is_output: bool) -> None:
+    """Activation, ReLU, LeakyReLU, ELU and Softmax layers."""
+    layer, (source,) = call.operation, call.inputs
+    size = int(np.prod(source.shape[1:]))
+    kind, parameters = _activation(layer, is_output)
+    if kind is None:
+        return view(builder, call, is_output)
+    place = builder.add_values(size)
+    offset = builder.add_weights(np.array(parameters, np.float32))
+    builder.operate(kind, builder.place(source), place, size, offset)
+    builder.places[id(call.output)] = place
+    return None
+
+
+def merge(builder: Builder, call: Call, is_output: bool) -> None:
+    """Add and Multiply of tensors of one shape."""
+    if len({tuple(tensor.shape) for tensor in call.inputs}) != 1:
+        raise NotUnderstood("merge that broadcasts")
+    kind = kernels.ADD if call.kind == "Add" else kernels.MULTIPLY
+    size = int(np.prod(call.output.shape[1:]))
+    at = builder.place(call.inputs[0])
+    for other in call.inputs[1:]:
+        second = builder.place(other)
+        place = builder.add_values(size)
+        builder.operate(kind, at, place, size, second)
+        at = place
+    builder.places[id(call.output)] = at
+
+
+def concatenate(builder: Builder, call: Call, is_output: bool) -> None:
+    """Concatenate over the last axis."""
+    if call.operation.axis not in (-1, len(call.output.shape) - 1):
+        raise NotUnderstood("concatenation over another axis than the last")
+    positions = int(np.prod(call.output.shape[1:-1], dtype=int))
+    width, offset = int(call.output.shape[-1]), 0
+    sources = [(builder.place(tensor), int(tensor.shape[-1])) for tensor in call.inputs]
+    place = builder.add_values(positions * width)
+    for source, size in sources:
+        builder.operate(kernels.COPY, source, place + offset, size, positions, width)
+        offset += size
+    builder.places[id(call.output)] = place
+
+
+def batch_normalization(builder: Builder, call: Call, is_output: bool) -> None:
+    """BatchNormalization over the last axis, as it is at inference."""
+    layer, (source,) = call.operation, call.inputs
+    if layer.axis not in (-1, len(source.shape) - 1):
+        raise NotUnderstood("normalization over another axis than the last")
+    scale = 1 / np.sqrt(_array(layer.moving_variance).astype(np.float64) + layer.epsilon)
+    if layer.scale:
+        scale *= _array(layer.gamma)
+    shift = -_array(layer.moving_mean) * scale
+    if layer.center:
+        shift += _array(layer.beta)
+    size, place = int(np.prod(source.shape[1:])), builder.place(source)
+    out, at = builder.add_values(size), builder.add_weights(scale)
+    builder.operate(kernels.AFFINE, place, out, size, scale.size, at, builder.add_weights(shift))
+    builder.places[id(call.output)] = out
+
+
+def pool(builder: Builder, call: Call, is_output: bool) -> None:
+    """Max and mean pooling, over windows or over the whole image."""
+    layer, (source,) = call.operation, call.inputs
+    in_height, in_width, channels = source.shape[1:]
+    if layer.data_format != "channels_last":
+        raise NotUnderstood("channels-first pooling")
+    kind = kernels.POOL_MAX if "Max" in call.kind else kernels.POOL_MEAN
+    if call.kind.startswith("Global"):
+        height, width, window, stride, top, left = 1, 1, (in_height, in_width), (1, 1), 0, 0
+    else:
+        height, width = call.output.shape[1:3]
+        window, stride = layer.pool_size, layer.strides
+        top = _padding(layer.padding, in_height, height, window[0], stride[0])
+        left = _padding(layer.padding, in_width, width, window[1], stride[1])
+    at = builder.place(source)
+    place = builder.add_values(height * width * channels)
+    size = (in_height, in_width, channels, place, height, width)
+    builder.operate(kind, at, *size, *window, *stride, top, left)
+    builder.places[id(call.output)] = place
+
+
+TRANSLATORS: dict[str, Callable[[Builder, Call, bool], None]] = {
+    "Activation": activation,
+    "Add": merge,
+    "AlphaDropout": view,
+    "AveragePooling2D": pool,
+    "BatchNormalization": batch_normalization,
+    "Concatenate": concatenate,
+    "Conv2D": conv,
+    "Dense": dense,
+    "Dropout": view,
+    "ELU": activation,
+    "Flatten": view,
+    "GaussianDropout": view,
+    "GaussianNoise": view,
+    "GlobalAveragePooling2D": pool,
+    "GlobalMaxPooling2D": pool,
+    "Identity": view,
+    "LeakyReLU": activation,
+    "MaxPooling2D": pool,
+    "Multiply": merge,
+    "ReLU": activation,
+    "Reshape": view,
+    "Softmax": activation,
+    "SpatialDropout2D": view,
+}
+"""Kind of layer to the function that translates it."""
+
+
+def _activate(builder: Builder, call: Call, place: int, size: int, is_output: bool) -> None:
+    """Append the activation that a Dense or Conv2D layer has of its own."""
+    kind, parameters = _activation(call.operation, is_output)
+    if kind is not None:
+        source, place = place, builder.add_values(size)
+        offset = builder.add_weights(np.array(parameters, np.float32))
+        builder.operate(kind, source, place, size, offset)
+    builder.places[id(call.output)] = place
+
+
+def _activation(layer: Any, is_output: bool) -> tuple[int | None, tuple[float, ...]]:
+    """Return the operation of a layer's activation and its parameters; None for none."""
+    kind = type(layer).__name__
+    if kind == "ReLU":
+        ceiling = INFINITY if layer.max_value is None else layer.max_value
+        return kernels.RELU, (layer.negative_slope, ceiling, layer.threshold)
+    if kind == "LeakyReLU":
+        return kernels.RELU, (layer.negative_slope, INFINITY, 0)
+    if kind == "ELU":
+        return kernels.ELU, (layer.alpha,)
+    name = "softmax" if kind == "Softmax" else getattr(layer.activation, "__name__", "")
+    if name == "softmax" and is_output and getattr(layer, "axis", -1) == -1:
+        return None, ()
+    known: dict[str, tuple[int | None, tuple[float, ...]]] = {
+        "linear": (None, ()),
+        "relu": (kernels.RELU, (0, INFINITY, 0)),
+        "relu6": (kernels.RELU, (0, 6, 0)),
+        "leaky_relu": (kernels.RELU, (0.2, INFINITY, 0)),
+        "sigmoid": (kernels.SIGMOID, (0,)),
+        "tanh": (kernels.TANH, (0,)),
+        "elu": (kernels.ELU, (1,)),
+        "silu": (kernels.SILU, (0,)),
+    }
+    if name not in known:
+        raise NotUnderstood(f"activation {name}")
+    return known[name]
+
+
+def _padding(kind: str, in_size: int, out_size: int, window: int, stride: int) -> int:
+    """Return how many rows or columns of padding lie before the image."""
+    if kind == "valid":
+        return 0
+    return max((out_size - 1) * stride + window - in_size, 0) // 2
+
+
+def _pruned_convolution(builder: Builder, row: list[int], bias: Any) -> Any:
+    """Return a convolution's values when every channel of the cut is pruned."""
+    height, width, filters = row[6:9]
+    base = np.broadcast_to(bias, (height, width, filters)).astype(np.float32).reshape(-1)
+    if not builder.pruned.any():
+        return base
+    op = np.array([*row, 0, 0][:20], np.int64)
+    op[5], op[1] = 0, base.size
+    arena = np.concatenate([base, builder.pruned.reshape(-1)])
+    weights = np.concatenate([*builder.weights])
+    kernels.conv(arena, weights, op)
+    return arena[: base.size]
+
+
+def _array(weight: Any) -> Any:
+    """Return a layer's weight as a numpy array."""
+    import keras
+
+    return keras.ops.convert_to_numpy(weight)
