@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastprune import backend
 from fastprune.errors import OutputError
 from fastprune.files import whole_file
 from fastprune.graph import Call, Graph, replay, trace
@@ -95,7 +96,7 @@ def save_repaired(
     """
     model = make_repaired(network, channels)
     for suffix in (".keras", ".h5"):
-        _save(model, stem.with_name(stem.name + suffix), model.predict(images, verbose=0), images)
+        _save(model, stem.with_name(stem.name + suffix), scores_of(model, images), images)
 
 
 def save_goodnet(
@@ -109,14 +110,19 @@ def save_goodnet(
         When the file cannot be written, or does not predict what B and B′ together do.
     """
     goodnet = make_goodnet(network, channels)
-    scores = goodnet.predict(images, verbose=0)
+    scores = scores_of(goodnet, images)
     models = (network.model, make_repaired(network, channels))
-    first, second = (model.predict(images, verbose=0).argmax(axis=1) for model in models)
+    first, second = (scores_of(model, images).argmax(axis=1) for model in models)
     expected = np.where(first == second, first, network.n_classes)
     if not np.array_equal(scores.argmax(axis=1), expected):
         message = f"expected G to agree with B and B′; it does not ({path}); keep B and B′ instead"
         raise OutputError(message)
     _save(goodnet, path, scores, images)
+
+
+def scores_of(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a model's scores of a few images, without compiling it as ``predict`` would."""
+    return backend.to_numpy(model(images, training=False))
 
 
 def _save(
@@ -132,7 +138,7 @@ def _save(
         with whole_file(path) as temporary, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             model.save(temporary)
-            found = keras.saving.load_model(temporary, compile=False).predict(images, verbose=0)
+            found = scores_of(keras.saving.load_model(temporary, compile=False), images)
             if not np.array_equal(found, expected):
                 message = (
                     f"expected {path.name} to predict what was saved; it differs by up to "

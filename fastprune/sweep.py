@@ -19,6 +19,7 @@ from fastprune import machine
 from fastprune.batches import WORKING_SET, batch_size
 from fastprune.dataset import ImageSet, SetSource, open_sets
 from fastprune.errors import OptionError
+from fastprune.goodnet import scores_of
 from fastprune.network import Network, load_network
 from fastprune.passes import Passes, Tally
 from fastprune.progress import bar, warn
@@ -269,7 +270,7 @@ def _check_scale(network: Network, images: ImageSet, tally: Tally, size: int) ->
     other = 1.0 if images.scale != 1 else 255.0
     chunk = next(iter(images.chunks(size)))
     pixels = np.asarray(chunk.images) * np.float32(images.scale / other)
-    found = network.model.predict(pixels, batch_size=size, verbose=0).argmax(axis=1)
+    found = scores_of(network.model, pixels).argmax(axis=1)
     warn(
         f"B is right on {accuracy:.2%} of {images.name}, near chance ({chance:.2%}): the pixel scale "
         f"is the first suspect; with --scale {other:g} it would be right on "

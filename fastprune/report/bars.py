@@ -42,12 +42,11 @@ def _panel(axes: Any, result: SweepResult, part: SetResult, tint: str) -> None:
     """Draw one set's bars; B is the first group, a drop that is never crossed has no bars."""
     steps: list[tuple[str, int | None]] = [("B", 0)]
     steps += [(f"X={drop:g}", step) for drop, step in sorted(result.crossings.items())]
-    counts = part.counts
     known = [(place, step) for place, (_, step) in enumerate(steps) if step is not None]
     looks = ({"color": tint}, {"color": "white", "edgecolor": tint, "hatch": "////"})
     for side, rates, look, label in zip(
         (-0.2, 0.2),
-        (counts.goodnet_rate, counts.flagged_rate),
+        (part.counts.goodnet_rate, part.counts.flagged_rate),
         looks,
         NAMES[part.kind],
         strict=True,
@@ -75,7 +74,7 @@ def _panel(axes: Any, result: SweepResult, part: SetResult, tint: str) -> None:
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),
         ncols=2,
-        title=f"{plain(part.name)}, {counts.images} {part.kind} images",
+        title=f"{plain(part.name)}, {part.counts.images} {part.kind} images",
         alignment="left",
         borderpad=0,
     )

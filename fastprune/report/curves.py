@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastprune.report.style import (
     COLOURS,
@@ -125,12 +126,7 @@ def activations(result: SweepResult) -> Any:
     values = result.activations[result.order]
     dead = values == 0
     live = np.isfinite(values) & ~dead
-    # Channels of the lab span four decades: on a linear axis most live ones would look dead.
-    log = bool(live.any()) and 0 < 100 * float(values[live].min()) < float(values[live].max())
-    if log:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.set_ylim(float(values[live].min()) / 4, float(values[live].max()) * 2)
+    log = _log_axis(axes, values[live])
     crosses = {"transform": axes.get_xaxis_transform()} if log else {}
     size = 5.0 if result.n_channels <= 128 else 2.5
     base = axes.get_ylim()[0] if log else 0
@@ -162,6 +158,17 @@ def activations(result: SweepResult) -> Any:
     return figure
 
 
+def _log_axis(axes: Any, live: NDArray[np.float64]) -> bool:
+    """Give the activations a logarithmic axis where they need one; return whether they do."""
+    # Channels of the lab span four decades: on a linear axis most live ones would look dead.
+    if not live.size or not 0 < 100 * float(live.min()) < float(live.max()):
+        return False
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_ylim(float(live.min()) / 4, float(live.max()) * 2)
+    return True
+
+
 def detector(result: SweepResult) -> Any | None:
     """Draw G's detection rate over its false alarm rate; None where a kind of set is missing."""
     clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
@@ -182,13 +189,11 @@ def detector(result: SweepResult) -> Any | None:
         for (step, _), shape in zip(marks, cycle(SHAPES), strict=False):
             axes.plot(alarms[step], found[step], shape, **OPEN)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes.set_xlabel(f"false alarm rate on {plain(clean[0].name)}")
-    axes.set_ylabel("detection rate")
+    axes.set(xlabel=f"false alarm rate on {plain(clean[0].name)}", ylabel="detection rate")
     percent_axis(axes.xaxis)
     percent_axis(axes.yaxis)
     axes.grid(**GRID)
     headed(axes, f"G as a detector: {network_words(result)}", drop_words(result), {})
-    shapes = zip(marks, cycle(SHAPES), strict=False)
     groups = {
         "Backdoored set": [
             Line2D(
@@ -198,7 +203,7 @@ def detector(result: SweepResult) -> Any | None:
         ],
         "Drop (n_pruned)": [
             Line2D([], [], linestyle="none", marker=shape, label=f"{x} ({step})", **OPEN)
-            for (step, x), shape in shapes
+            for (step, x), shape in zip(marks, cycle(SHAPES), strict=False)
         ],
         "To compare": [Line2D([], [], color=FAINT, linestyle=DOTS, label="flagging by chance")],
     }

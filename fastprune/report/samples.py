@@ -75,9 +75,8 @@ def _row(
         flagged = goodnet[index] == n_classes
         tint = FLAGGED if flagged else INK
         if flagged:
-            axes.add_patch(
-                Rectangle((x, top), CELL, tall, fill=False, edgecolor=FLAGGED, linewidth=2.5)
-            )
+            frame = {"fill": False, "edgecolor": FLAGGED, "linewidth": 2.5}
+            axes.add_patch(Rectangle((x, top), CELL, tall, **frame))
         lines = (
             f"label {shown.labels[index]}",
             f"B {shown.classes[0, index]}   {PRIME} {shown.classes[step, index]}",

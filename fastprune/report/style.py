@@ -74,7 +74,7 @@ def line_looks(index: int, of: int) -> tuple[dict[str, Any], dict[str, Any]]:
     second. G is dashes, those of one set in the gaps of the others.
     """
     width = 2.6 + min(1.3 * (of - 1 - index), 4.0)
-    repaired = {"linestyle": "-", "linewidth": width, "alpha": 0.45}
+    repaired = {"linestyle": "-", "linewidth": width, "alpha": 0.38}
     dash = 4.0
     goodnet = {"linestyle": (-2 * dash * index, (dash, dash * (2 * of - 1))), "linewidth": 1.5}
     return repaired, {**goodnet, "dash_capstyle": "butt"}

@@ -1,0 +1,7 @@
+"""``python -m fastprune``."""
+
+import sys
+
+from fastprune.cli import main
+
+sys.exit(main())

@@ -1,0 +1,31 @@
+"""``fastprune evaluate``: a drop-in for the lab's ``eval.py``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print clean accuracy and attack success rate, in the lab's own two lines by default."""
+    from fastprune.evaluate import evaluate
+
+    found = evaluate(
+        arguments.clean, arguments.backdoored, arguments.model, arguments.repaired,
+        scale=arguments.scale, data=arguments.data_name, label=arguments.label_name,
+    )  # fmt: skip
+    figures = {
+        "clean_accuracy": found.clean_accuracy,
+        "attack_success_rate": found.attack_success_rate,
+        **{key: value for key, value in asdict(found).items() if value is not None},
+    }
+    if arguments.format == "json":
+        print(json.dumps(figures))
+    elif arguments.format == "csv":
+        print(",".join(figures))
+        print(",".join(str(value) for value in figures.values()))
+    else:
+        print("Clean Classification accuracy:", found.clean_accuracy * 100)
+        print("Attack Success Rate:", found.attack_success_rate * 100)
+    return 0

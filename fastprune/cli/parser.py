@@ -1,0 +1,152 @@
+"""Every command and option. Imports nothing but argparse, so that --help is instant."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from fastprune import __version__
+
+DESCRIPTION = """\
+The pruning defense on backdoored networks: prune the channels of a late convolution one by one,
+least active on clean validation images first, and measure the repaired network B' and the detector G
+at every step."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="fastprune",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"fastprune {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_sweep, _demo, _evaluate, _plot):
+        add(commands)
+    return parser
+
+
+def _sweep(commands: Any) -> None:
+    parser = _command(commands, "sweep", "prune step by step, measure B' and G on every set")
+    lab = parser.add_argument_group("network and sets (default: the lab's layout)")
+    lab.add_argument("--lab", type=Path, metavar="DIR",
+                     help="folder with data/cl, data/bd and models (default: this one)")  # fmt: skip
+    lab.add_argument("--model", type=Path, metavar="FILE", help="network B, .keras or .h5")
+    lab.add_argument("--valid", type=Path, metavar="FILE", help="clean validation set")
+    lab.add_argument("--clean", type=_named, action="append", default=[], metavar="NAME=FILE",
+                     help="a further clean set; repeatable")  # fmt: skip
+    lab.add_argument("--backdoored", type=_named, action="append", default=[], metavar="NAME=FILE",
+                     help="a backdoored set, its labels the attacker's target; repeatable")  # fmt: skip
+    _reading(lab)
+    defense = parser.add_argument_group("defense")
+    defense.add_argument("--order", default="ascending", metavar="ORDER",
+                         help="ascending mean activation (default), descending, random:SEED, or a "
+                              "file of channel indices; several, separated by commas, share one "
+                              "pass and get a folder each below --out")  # fmt: skip
+    defense.add_argument("--rank-on", choices=("cut", "prune"), default="cut",
+                         help="layer whose mean activation counts (default: cut)")  # fmt: skip
+    defense.add_argument("--cut-layer", metavar="NAME", help="cut here (default: found)")
+    defense.add_argument("--drops", type=_numbers, default=(2.0, 4.0, 10.0, 30.0), metavar="X,…",
+                         help="drops of clean validation accuracy (default: 2,4,10,30)")  # fmt: skip
+    defense.add_argument("--drop-kind", choices=("points", "relative"), default="points",
+                         help="percentage points (default) or percent of B's accuracy")  # fmt: skip
+    _running(parser)
+
+
+def _running(parser: argparse.ArgumentParser) -> None:
+    run = parser.add_argument_group("run")
+    run.add_argument("--engine", choices=("auto", "incremental", "keras"), default="auto",
+                     help="how the suffix is evaluated (default: auto)")  # fmt: skip
+    run.add_argument("--memory", default="256M", metavar="SIZE",
+                     help="what fastprune itself may hold (default: 256M)")  # fmt: skip
+    run.add_argument("--verify", type=int, default=0, metavar="K",
+                     help="run K random steps again with plain Keras and compare")  # fmt: skip
+    run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR",
+                     help="results directory (default: results)")  # fmt: skip
+    run.add_argument("--no-plots", action="store_true", help="write no plots")
+    _output(run)
+
+
+def _demo(commands: Any) -> None:
+    parser = _command(commands, "demo", "render the built-in lab and sweep it")
+    parser.add_argument("--lab", type=Path, default=Path("fastprune-demo"), metavar="DIR",
+                        help="where the lab is rendered (default: fastprune-demo)")  # fmt: skip
+    parser.add_argument("--size", choices=("small", "lab"), default="small",
+                        help="2,000 images a set (default), or 11,547 and 12,830")  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="results directory (default: results below --lab)")  # fmt: skip
+    _output(parser)
+
+
+def _evaluate(commands: Any) -> None:
+    parser = _command(
+        commands, "evaluate", "clean accuracy and attack success rate of B, B', or G"
+    )
+    parser.add_argument("clean", type=Path, metavar="CLEAN.h5", help="clean set")
+    parser.add_argument("backdoored", type=Path, metavar="BACKDOORED.h5", help="backdoored set")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="network: B, B' or a saved G")
+    parser.add_argument("repaired", type=Path, nargs="?", metavar="B_PRIME",
+                        help="B': evaluate the G made of MODEL and this")  # fmt: skip
+    _reading(parser)
+    parser.add_argument("--format", choices=("text", "json", "csv"), default="text",
+                        help="of what is printed (default: text)")  # fmt: skip
+
+
+def _plot(commands: Any) -> None:
+    parser = _command(commands, "plot", "draw the plots of a results directory again")
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="results directory")
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="where to draw (default: the results directory)")  # fmt: skip
+    parser.add_argument("--format", choices=("text", "json"), default="text",
+                        help="of what is printed (default: text)")  # fmt: skip
+
+
+def _reading(group: Any) -> None:
+    group.add_argument("--scale", type=float, default=1.0, metavar="S",
+                       help="divide pixels by this: 1 (default) or 255")  # fmt: skip
+    group.add_argument("--data-name", default="data", metavar="NAME",
+                       help="dataset of the images (default: data)")  # fmt: skip
+    group.add_argument("--label-name", default="label", metavar="NAME",
+                       help="dataset of the labels (default: label)")  # fmt: skip
+
+
+def _output(group: Any) -> None:
+    group.add_argument("--format", choices=("text", "json", "csv"), default="text",
+                       help="of what is printed (default: text)")  # fmt: skip
+    group.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+    )
+    parser.set_defaults(run=_handler(name))
+    return parser
+
+
+def _handler(name: str) -> Callable[[argparse.Namespace], int]:
+    def run(arguments: argparse.Namespace) -> int:
+        status: int = import_module(f"fastprune.cli.{name}").run(arguments)
+        return status
+
+    return run
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        message = f"expected NAME=FILE; got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return name, Path(path)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        message = f"expected numbers separated by commas; got {text!r}"
+        raise argparse.ArgumentTypeError(message) from error

@@ -1,0 +1,132 @@
+"""``fastprune sweep``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fastprune.cli.layout import LabFiles, find_lab
+from fastprune.errors import OptionError
+from fastprune.files import check_writable
+from fastprune.result import COLUMNS, SweepResult
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Sweep what the arguments name; write the results directory and print the drops."""
+    files = _files(arguments)
+    orders = arguments.order.split(",")
+    if len(set(orders)) != len(orders):
+        message = f"expected each order once; got {arguments.order}"
+        raise OptionError(message)
+    folders = _folders(arguments.out, orders)
+    for folder in folders:
+        check_writable(folder)
+    results = sweep_files(files, orders, arguments)
+    for result, folder in zip(results, folders, strict=True):
+        result.save(folder, plots=not arguments.no_plots)
+    show(results, folders, arguments.format)
+    return 0
+
+
+def sweep_files(
+    files: LabFiles, orders: list[str], arguments: argparse.Namespace
+) -> list[SweepResult]:
+    """Run the sweep of a set of files."""
+    from fastprune.sweep import sweep_orders
+
+    return sweep_orders(
+        files.model, valid=files.valid, clean=files.clean, backdoored=files.backdoored,
+        orders=orders, drops=arguments.drops, drop_kind=arguments.drop_kind,
+        rank_on=arguments.rank_on, scale=arguments.scale, cut_layer=arguments.cut_layer,
+        engine=arguments.engine, memory=arguments.memory, verify=arguments.verify,
+        data_name=arguments.data_name, label_name=arguments.label_name,
+        progress=not arguments.quiet,
+    )  # fmt: skip
+
+
+def show(results: list[SweepResult], folders: list[Path], form: str) -> None:
+    """Print results: text, one JSON object, or every row as CSV."""
+    from fastprune.results_folder import as_json
+
+    if form == "json":
+        found: list[Any] = [
+            {**as_json(result), "results": str(folder)}
+            for result, folder in zip(results, folders, strict=True)
+        ]
+        print(json.dumps(found[0] if len(found) == 1 else found))
+    elif form == "csv":
+        columns = COLUMNS if len(results) == 1 else ("order", *COLUMNS)
+        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        writer.writeheader()
+        for result in results:
+            extra = {} if len(results) == 1 else {"order": result.order_name}
+            writer.writerows({**extra, **row} for row in result.rows())
+    else:
+        for result, folder in zip(results, folders, strict=True):
+            print(text(result, folder))
+
+
+def text(result: SweepResult, folder: Path) -> str:
+    """Return what a person reads at the end of a sweep."""
+    from fastprune.report.tables import order_lines
+
+    spent = sum(result.seconds.values())
+    images = sum(part.counts.images for part in result.sets.values())
+    ties = (
+        f"{result.near_ties} near-ties (two best scores closer than float32 can tell) were decided "
+        "by a plain forward"
+    )
+    verified = result.options.get("verified")
+    lines = [
+        f"{result.network['name']}: {result.n_channels} channels of {result.network['prune_layer']}, "
+        f"cut at {result.network['cut_layer']}, {result.n_classes} classes, "
+        f"engine {result.options['engine_used']}",
+        order_lines(result),
+        "",
+        result.table(),
+        "",
+        f"{images:,} images x {result.n_channels + 1} steps in {spent:.1f} s, peak memory "
+        f"{result.peak_memory / 1e6:.0f} MB; {ties}",
+    ]
+    if verified:
+        lines.append(
+            f"verified with plain Keras: {verified['compared']:,} classes at steps "
+            f"{', '.join(map(str, verified['steps']))}; {verified['different_near_ties']} near-ties "
+            "differ"
+        )
+    return "\n".join([*lines, f"results in {folder}"])
+
+
+def _files(arguments: argparse.Namespace) -> LabFiles:
+    """Return the files that the arguments name, or those of the lab's layout."""
+    named = arguments.valid or arguments.clean or arguments.backdoored
+    if not named:
+        return find_lab(arguments.lab or Path(), model=arguments.model)
+    if not (arguments.valid and arguments.model) or arguments.lab:
+        message = (
+            "expected --model and --valid where sets are named one by one, and no --lab; got "
+            f"--model {arguments.model}, --valid {arguments.valid}, --lab {arguments.lab}"
+        )
+        raise OptionError(message)
+    for option, sets in (("--clean", arguments.clean), ("--backdoored", arguments.backdoored)):
+        names = [name for name, _ in sets]
+        if len(set(names)) != len(names):
+            message = f"expected a name of its own for every {option} set; got {', '.join(names)}"
+            raise OptionError(message)
+    return LabFiles(
+        arguments.model, arguments.valid, dict(arguments.clean), dict(arguments.backdoored)
+    )
+
+
+def _folders(out: Path, orders: list[str]) -> list[Path]:
+    """Return a results directory per order."""
+    if len(orders) == 1:
+        return [out]
+    names = [Path(order).stem if "/" in order else order.replace(":", "-") for order in orders]
+    if len(set(names)) != len(names):
+        names = [f"{index}-{name}" for index, name in enumerate(names)]
+    return [out / name for name in names]
