@@ -69,10 +69,17 @@ def on_accelerator() -> bool:
 
 
 def to_numpy(tensor: Any) -> NDArray[Any]:
-    """Return a tensor on the host; on a CPU it shares the tensor's memory where it can."""
+    """Return a tensor or variable on the host; on a CPU it shares the tensor's memory.
+
+    ``keras.ops.convert_to_numpy`` always copies.
+    """
     import keras
 
-    return np.asarray(keras.ops.convert_to_numpy(tensor))
+    if isinstance(tensor, keras.Variable):
+        tensor = tensor.value
+    if name() == "torch" and not isinstance(tensor, np.ndarray):
+        return np.asarray(tensor.detach().cpu().numpy())
+    return np.asarray(tensor.numpy() if hasattr(tensor, "numpy") else tensor)
 
 
 def channel_sums(activations: Any) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fastprune.errors import OutputError
@@ -65,7 +65,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         message = f"expected to write {path}; got {error.strerror or error}; name another place"
         raise OutputError(message) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # nothing to remove where the folder itself could not be made
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

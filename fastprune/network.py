@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune import loading
+from fastprune import backend, loading
 from fastprune.errors import NetworkError
 from fastprune.graph import PRUNABLE, Call, Cut, Graph, crossed, cuts, replay, trace
 
@@ -83,12 +83,8 @@ class Network:
         pruned = self.cut.prune
         activation = getattr(pruned.operation, "activation", None) or (lambda x: x)
         zero = activation(keras.ops.zeros((1, *pruned.output.shape[1:]), pruned.output.dtype))
-        value = keras.ops.convert_to_numpy(
-            replay(
-                self.cut.chain, {id(pruned.output): zero}, self.cut.layer.output
-            )
-        )
-        return np.ascontiguousarray(value[0], np.float32)
+        value = replay(self.cut.chain, {id(pruned.output): zero}, self.cut.layer.output)
+        return np.ascontiguousarray(backend.to_numpy(value)[0], np.float32)
 
     @cached_property
     def prefix(self) -> Any:

@@ -170,13 +170,13 @@ class SweepResult:
         """Return B′ at a drop's crossing or at ``n_pruned``, as a Keras model."""
         from fastprune.goodnet import make_repaired
 
-        return make_repaired(self._loaded(), self.order[: self.step(drop, n_pruned)])
+        return make_repaired(self.loaded_network(), self.order[: self.step(drop, n_pruned)])
 
     def goodnet(self, drop: float | None = None, *, n_pruned: int | None = None) -> Any:
         """Return G at a drop's crossing or at ``n_pruned``, as a Keras model of N+1 outputs."""
         from fastprune.goodnet import make_goodnet
 
-        return make_goodnet(self._loaded(), self.order[: self.step(drop, n_pruned)])
+        return make_goodnet(self.loaded_network(), self.order[: self.step(drop, n_pruned)])
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield one dict per set and ``n_pruned`` with the keys of :data:`COLUMNS`.
@@ -232,7 +232,14 @@ class SweepResult:
 
         return load(folder)
 
-    def _loaded(self) -> Any:
+    def loaded_network(self) -> Any:
+        """Return the network that was swept; read again, and checked to be the same, if need be.
+
+        Raises
+        ------
+        OutputError
+            When its file is gone or another one.
+        """
         from fastprune.network import load_network
 
         if self.runtime is not None:

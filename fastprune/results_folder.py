@@ -136,12 +136,12 @@ def _write_networks(result: SweepResult, staging: Path) -> None:
 
     images = result.sets[result.valid].samples.images
     scale = float(result.options.get("scale", 1))
-    for drop, step in result.crossings.items():
-        if step is None:
-            continue
+    crossed = {drop: step for drop, step in result.crossings.items() if step is not None}
+    network = result.loaded_network() if crossed else None
+    for drop, step in crossed.items():
         channels = result.order[:step]
-        save_repaired(result.runtime, channels, staging / f"repaired_{drop:g}", images / scale)
-        save_goodnet(result.runtime, channels, staging / f"goodnet_{drop:g}.keras", images / scale)
+        save_repaired(network, channels, staging / f"repaired_{drop:g}", images / scale)
+        save_goodnet(network, channels, staging / f"goodnet_{drop:g}.keras", images / scale)
 
 
 def _files_of(folder: Path) -> frozenset[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune import machine
+from fastprune import backend, machine
 from fastprune.batches import WORKING_SET, batch_size
 from fastprune.dataset import ImageSet, SetSource, open_sets
 from fastprune.errors import OptionError
@@ -243,7 +243,8 @@ def _check_options(
         raise OptionError(message)
     for order in orders:
         check_order(order)
-    if not all(0 < drop <= 100 for drop in drops) or len(set(drops)) != len(drops):
+    names = {f"{drop:g}" for drop in drops}  # as files and JSON name them
+    if not all(0 < drop <= 100 for drop in drops) or len(names) != len(drops):
         message = f"expected drops above 0 and up to 100 (percent), each once; got {list(drops)}"
         raise OptionError(message)
     for value, known, what in (
@@ -269,7 +270,7 @@ def _check_scale(network: Network, images: ImageSet, tally: Tally, size: int) ->
         return
     other = 1.0 if images.scale != 1 else 255.0
     chunk = next(iter(images.chunks(size)))
-    pixels = np.asarray(chunk.images) * np.float32(images.scale / other)
+    pixels = backend.to_numpy(chunk.images) * np.float32(images.scale / other)
     found = scores_of(network.model, pixels).argmax(axis=1)
     warn(
         f"B is right on {accuracy:.2%} of {images.name}, near chance ({chance:.2%}): the pixel scale "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune import reference
+from fastprune import backend, reference
 from fastprune.dataset import ImageSet
 from fastprune.errors import FastpruneError, OptionError
 from fastprune.network import Network
@@ -59,7 +59,7 @@ def verify_sweep(
         for chunk in images.chunks(CHUNK):
             part = slice(chunk.start, chunk.start + len(chunk.labels))
             for row, step in enumerate(steps):
-                pixels = np.asarray(chunk.images)
+                pixels = backend.to_numpy(chunk.images)
                 prune_layer = network.cut.prune.name
                 expected = reference.classes(network.model, prune_layer, order[:step], pixels)
                 different = expected != tally.classes[row, part]

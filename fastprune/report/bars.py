@@ -67,7 +67,6 @@ def _panel(axes: Any, result: SweepResult, part: SetResult, tint: str) -> None:
     axes.set_xticks(range(len(steps)), names)
     axes.tick_params(axis="x", length=0)
     axes.set(xlim=(-0.5, len(steps) - 0.5), ylim=(0, 1.08))
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
     percent_axis(axes.yaxis)
     axes.grid(axis="y", **GRID)
     axes.legend(

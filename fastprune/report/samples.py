@@ -17,6 +17,7 @@ LARGEST = 128
 """Pixels of an image's longer side above which it is thinned."""
 CELL, UNDER, ASIDE, ABOVE = 1.15, 0.66, 1.35, 0.72
 """Inches: width of an image, height of the text under it, the set's name, the title."""
+FRAME: dict[str, Any] = {"fill": False, "edgecolor": FLAGGED, "linewidth": 2.5}
 
 
 def samples(result: SweepResult) -> Any:
@@ -75,8 +76,7 @@ def _row(
         flagged = goodnet[index] == n_classes
         tint = FLAGGED if flagged else INK
         if flagged:
-            frame = {"fill": False, "edgecolor": FLAGGED, "linewidth": 2.5}
-            axes.add_patch(Rectangle((x, top), CELL, tall, **frame))
+            axes.add_patch(Rectangle((x, top), CELL, tall, **FRAME))
         lines = (
             f"label {shown.labels[index]}",
             f"B {shown.classes[0, index]}   {PRIME} {shown.classes[step, index]}",

@@ -48,11 +48,7 @@ class KerasEngine:
             keep = ops.expand_dims(rank, 0) >= ops.expand_dims(steps, 1)
             keep = ops.reshape(keep, (-1, *(1,) * (pruned.ndim - 1), pruned.shape[-1]))
             masked = ops.where(keep, ops.take(cut, images, axis=0), pruned)
-            scores = suffix(masked, training=False)
-            best, where = ops.top_k(scores, 2)
-            # Largest first, so where two are equal the first of them is the lower class, as argmax.
-            gap = best[:, 0] - best[:, 1]
-            return where[:, 0], ops.logical_not(gap > TOLERANCE * ops.max(ops.abs(scores), axis=1))
+            return decide(suffix(masked, training=False))
 
         shapes = ((None, *pruned.shape), "float32"), ((None,), "int32"), ((None,), "int32")
         rank = ((pruned.shape[-1],), "int32")
@@ -104,6 +100,23 @@ class KerasEngine:
         awake = np.empty((len(host), host.shape[-1]), bool)
         kernels.awake_pairs(host, self._flat, awake)
         return awake
+
+
+def decide(scores: Any) -> tuple[Any, Any]:
+    """Return the class of each row of scores and whether it is a near-tie, as tensors.
+
+    A near-tie: another score within :data:`TOLERANCE` times the largest absolute score of the best,
+    or a score that is no number.
+    """
+    from keras import ops
+
+    size = ops.max(ops.abs(scores), axis=1, keepdims=True)
+    close = scores >= ops.max(scores, axis=1, keepdims=True) - TOLERANCE * size
+    near = ops.not_equal(ops.sum(ops.cast(close, "int32"), axis=1), 1)
+    odd = ops.logical_not(ops.all(ops.isfinite(scores), axis=1))
+    # numpy's argmax, which plain Keras users take, gives the first that is no number.
+    ranked = ops.where(ops.isnan(scores), float("inf"), scores)
+    return ops.argmax(ranked, axis=1), ops.logical_or(near, odd)
 
 
 def _values_per_image(suffix: Any) -> int:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from fastprune import backend
 from fastprune.graph import Call, replay
 from fastprune.suffix import kernels
-from fastprune.suffix.engine import TOLERANCE, Block, Steps, decide_again, fill_down, live_block
-from fastprune.suffix.keras_engine import KerasEngine
+from fastprune.suffix.engine import Block, Steps, decide_again, fill_down, live_block
+from fastprune.suffix.keras_engine import KerasEngine, decide
 from fastprune.suffix.program import Program
 
 
@@ -51,10 +51,7 @@ class MixedEngine:
                 linear = ops.reshape(values[:, start : start + size], shape)
                 activation = getattr(call.operation, "activation", None)
                 known[id(call.output)] = linear if activation is None else activation(linear)
-            scores = replay(calls, known, output)
-            best, where = ops.top_k(scores, 2)
-            gap = best[:, 0] - best[:, 1]
-            return where[:, 0], ops.logical_not(gap > TOLERANCE * ops.max(ops.abs(scores), axis=1))
+            return decide(replay(calls, known, output))
 
         signature = (((None, program.base.size), "float32"),)
         self._evaluate = backend.compiled(evaluate, signature=signature)

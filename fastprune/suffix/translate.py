@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastprune.backend import to_numpy
 from fastprune.graph import Call
 from fastprune.suffix import kernels
 from fastprune.suffix.program import Builder, NotUnderstood
@@ -30,9 +31,9 @@ def view(builder: Builder, call: Call, is_output: bool) -> None:
 def dense(builder: Builder, call: Call, is_output: bool) -> None:
     """Dense: at each position of a tensor of any rank, over its last axis."""
     layer, (source,) = call.operation, call.inputs
-    kernel = _array(layer.kernel)
+    kernel = to_numpy(layer.kernel)
     n_in, n_out = kernel.shape
-    bias = _array(layer.bias) if layer.use_bias else np.zeros(n_out, np.float32)
+    bias = to_numpy(layer.bias) if layer.use_bias else np.zeros(n_out, np.float32)
     weights = builder.add_weights(kernel)
     positions = int(np.prod(source.shape[1:-1], dtype=int))
     place = builder.add_values(positions * n_out)
@@ -57,9 +58,9 @@ def conv(builder: Builder, call: Call, is_output: bool) -> None:
     layer, (source,) = call.operation, call.inputs
     if layer.groups != 1 or layer.data_format != "channels_last":
         raise NotUnderstood("grouped or channels-first convolution")
-    kernel = _array(layer.kernel)
+    kernel = to_numpy(layer.kernel)
     rows, columns, channels, filters = kernel.shape
-    bias = _array(layer.bias) if layer.use_bias else np.zeros(filters, np.float32)
+    bias = to_numpy(layer.bias) if layer.use_bias else np.zeros(filters, np.float32)
     in_height, in_width = source.shape[1:3]
     height, width = call.output.shape[1:3]
     (stride_y, stride_x), (dilation_y, dilation_x) = layer.strides, layer.dilation_rate
@@ -130,12 +131,12 @@ def batch_normalization(builder: Builder, call: Call, is_output: bool) -> None:
     layer, (source,) = call.operation, call.inputs
     if layer.axis not in (-1, len(source.shape) - 1):
         raise NotUnderstood("normalization over another axis than the last")
-    scale = 1 / np.sqrt(_array(layer.moving_variance).astype(np.float64) + layer.epsilon)
+    scale = 1 / np.sqrt(to_numpy(layer.moving_variance).astype(np.float64) + layer.epsilon)
     if layer.scale:
-        scale *= _array(layer.gamma)
-    shift = -_array(layer.moving_mean) * scale
+        scale *= to_numpy(layer.gamma)
+    shift = -to_numpy(layer.moving_mean) * scale
     if layer.center:
-        shift += _array(layer.beta)
+        shift += to_numpy(layer.beta)
     size, place = int(np.prod(source.shape[1:])), builder.place(source)
     out, at = builder.add_values(size), builder.add_weights(scale)
     builder.operate(kernels.AFFINE, place, out, size, scale.size, at, builder.add_weights(shift))
@@ -248,10 +249,3 @@ def _pruned_convolution(builder: Builder, row: list[int], bias: Any) -> Any:
     weights = np.concatenate([*builder.weights])
     kernels.conv(arena, weights, op)
     return arena[: base.size]
-
-
-def _array(weight: Any) -> Any:
-    """Return a layer's weight as a numpy array."""
-    import keras
-
-    return keras.ops.convert_to_numpy(weight)

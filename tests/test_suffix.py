@@ -1,0 +1,292 @@
+"""The engines against the oracle: plain Keras on networks with zeroed weights."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+from fastprune import reference
+from fastprune.backend import to_numpy
+from fastprune.errors import OptionError
+from fastprune.network import load_network
+from fastprune.suffix import kernels
+from fastprune.suffix.engine import TOLERANCE, fill_down, live_block
+from fastprune.suffix.select import make_engine
+
+IMAGE = (9, 8, 2)
+CHANNELS = 6
+
+
+def stem(x, activation="relu"):
+    """A convolution whose channels 1 and 4 are dead on most images, and a pool: the cut."""
+    x = layers.Conv2D(CHANNELS, 3, activation=activation, name="prune_me")(x)
+    return layers.MaxPooling2D(2, name="cut_here")(x)
+
+
+def deepid(x):
+    x = stem(x)
+    near = layers.Dense(9)(layers.Flatten()(x))
+    x = layers.Conv2D(5, 2, activation="relu")(x)
+    x = layers.Add()([near, layers.Dense(9)(layers.Flatten()(x))])
+    return layers.Dense(7, activation="softmax")(layers.Activation("relu")(x))
+
+
+def deep_dense(x):
+    x = layers.Dropout(0.5)(layers.Flatten()(stem(x)))
+    x = layers.Dense(11, activation="tanh")(x)
+    return layers.Dense(5)(layers.ELU()(layers.Dense(10)(x)))
+
+
+def strided(x):
+    x = stem(x, "sigmoid")
+    x = layers.Conv2D(6, (2, 3), strides=(2, 1), padding="same", activation="leaky_relu")(x)
+    x = layers.Conv2D(4, 2, dilation_rate=(1, 2), padding="same", use_bias=False)(x)
+    x = layers.AveragePooling2D(2, padding="same")(x)
+    return layers.Dense(4, activation="sigmoid")(layers.Flatten()(x))
+
+
+def normalized(x):
+    x = layers.Conv2D(CHANNELS, 3, name="prune_me")(x)
+    x = layers.Activation("relu")(layers.BatchNormalization()(x))
+    x = layers.GlobalAveragePooling2D(name="cut_here")(x)
+    x = layers.BatchNormalization()(layers.Dense(12, activation="silu")(x))
+    return layers.Softmax()(layers.Dense(6)(x))
+
+
+def branches(x):
+    x = stem(x)
+    one = layers.Conv2D(4, 1)(x)
+    two = layers.Conv2D(4, 3, padding="same", activation="relu6")(x)
+    merged = layers.Concatenate()([layers.Multiply()([one, two]), layers.Add()([one, two, two]), x])
+    pooled = layers.Concatenate()(
+        [
+            layers.GlobalMaxPooling2D()(merged),
+            layers.Flatten()(layers.MaxPooling2D(2, padding="same")(merged)),
+        ]
+    )
+    x = layers.ReLU(max_value=4, negative_slope=0.1, threshold=0.05)(layers.Dense(8)(pooled))
+    return layers.Dense(5, activation="softmax")(layers.LeakyReLU(negative_slope=0.3)(x))
+
+
+def residual(x):
+    x = stem(x)
+    y = layers.Conv2D(CHANNELS, 3, padding="same", activation="relu")(x)
+    x = layers.Activation("relu")(layers.Add()([x, y]))
+    return layers.Dense(6)(layers.GlobalAveragePooling2D()(x))
+
+
+def dense_on_pixels(x):
+    x = layers.Dense(5, activation="relu")(stem(x, "tanh"))
+    return layers.Dense(4)(layers.Flatten()(x))
+
+
+def unknown_tail(x):
+    x = stem(x)
+    near = layers.Dense(9, activation="relu")(layers.Flatten()(x))
+    far = layers.Flatten()(layers.Conv2D(5, 2, activation="gelu")(x))
+    return layers.Dense(7, activation="softmax")(
+        layers.LayerNormalization()(layers.Concatenate()([near, far]))
+    )
+
+
+def unknown_start(x):
+    return layers.Dense(5)(layers.Flatten()(layers.LayerNormalization()(stem(x))))
+
+
+COMPILED = (deepid, deep_dense, strided, normalized, branches, residual, dense_on_pixels)
+
+
+def build(body, seed=0):
+    """A network with random weights and biases; two channels are mostly dead."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input(IMAGE)
+    model = keras.Model(inputs, body(inputs))
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        noisy = [w + rng.normal(0, 0.3, w.shape) for w in layer.get_weights()]
+        if isinstance(layer, layers.BatchNormalization):
+            noisy[3] = np.abs(noisy[3]) + 0.5
+        layer.set_weights(noisy)
+    layer = model.get_layer("prune_me")
+    weights = layer.get_weights()
+    weights[1][[1, 4]] -= 2.5
+    layer.set_weights(weights)
+    # Centred and scaled scores: every class is somebody's.
+    last = [layer for layer in model.layers if layer.get_weights()][-1]
+    kernel, bias = last.get_weights()
+    scores = to_numpy(keras.Model(model.input, last.input)(pictures())) @ kernel + bias
+    last.set_weights([kernel / scores.std(), (bias - scores.mean(axis=0)) / scores.std()])
+    return model
+
+
+def pictures(count=37, seed=1):
+    return np.random.default_rng(seed).normal(0, 1, (count, *IMAGE)).astype(np.float32)
+
+
+def check_against_reference(model, engine_name, *, cut_layer="cut_here", expected_engine=None):
+    network = load_network(model, cut_layer=cut_layer)
+    order = np.random.default_rng(3).permutation(CHANNELS)
+    engine = make_engine(network, engine_name)
+    if expected_engine:
+        assert engine.name == expected_engine
+    images = pictures()
+    steps = engine.classes(engine.block(network.prefix(images)), order)
+    assert steps.classes.shape == steps.near_ties.shape == (CHANNELS + 1, len(images))
+    assert steps.near_ties.mean() < 0.02, "near-ties are not rare"
+    for step in range(CHANNELS + 1):
+        expected = reference.classes(model, "prune_me", order[:step], images)
+        different = steps.classes[step] != expected
+        assert not (different & ~steps.near_ties[step]).any(), f"step {step}"
+    assert len(np.unique(steps.classes)) > 2, "a network that says one thing tests nothing"
+
+
+@pytest.mark.parametrize("engine", ["incremental", "keras"])
+@pytest.mark.parametrize("body", COMPILED, ids=lambda body: body.__name__)
+def test_every_class_at_every_step_is_that_of_plain_keras(body, engine):
+    check_against_reference(build(body), engine, expected_engine=engine)
+
+
+@pytest.mark.parametrize("body", [unknown_tail])
+def test_what_has_no_compiled_form_is_left_to_keras(body):
+    for engine in ("auto", "incremental"):
+        check_against_reference(build(body), engine, expected_engine="incremental+keras")
+
+
+def test_a_suffix_that_starts_with_the_unknown_is_left_to_keras_whole():
+    model = build(unknown_start)
+    check_against_reference(model, "auto", expected_engine="keras")
+    with pytest.raises(OptionError, match="LayerNormalization"):
+        make_engine(load_network(model, cut_layer="cut_here"), "incremental")
+
+
+def test_a_cut_at_the_prune_layer_itself():
+    for engine in ("incremental", "keras"):
+        check_against_reference(build(deepid), engine, cut_layer="prune_me")
+
+
+def test_heavy_tails_run_in_batches(monkeypatch):
+    monkeypatch.setattr("fastprune.suffix.select.CACHED_WEIGHTS", 0)
+    for body in (deepid, dense_on_pixels):
+        check_against_reference(build(body), "auto", expected_engine="incremental+keras")
+    # A tail that reads the cut itself cannot be fed from the linear layers alone.
+    check_against_reference(build(branches), "auto", expected_engine="keras")
+
+
+@settings(max_examples=15, deadline=None)
+@given(order=st.permutations(range(CHANNELS)), sizes=st.lists(st.integers(1, 9), min_size=1))
+def test_classes_do_not_depend_on_how_images_are_blocked(order, sizes):
+    network = load_network(CHUNKING["model"])
+    engine, images = CHUNKING["engine"], pictures(sum(sizes))
+    order = np.array(order)
+    cut = to_numpy(network.prefix(images))
+    whole = engine.classes(engine.block(cut), order).classes
+    stops = np.cumsum(sizes)
+    parts = [
+        engine.classes(engine.block(cut[stop - size : stop]), order).classes
+        for size, stop in zip(sizes, stops, strict=True)
+    ]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+
+
+CHUNKING = {}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _chunking_engine():
+    CHUNKING["model"] = build(deepid)
+    CHUNKING["engine"] = make_engine(load_network(CHUNKING["model"]), "incremental")
+
+
+def test_a_channel_at_its_pruned_value_costs_nothing(monkeypatch):
+    """The Keras engine evaluates step 0 of each image and the pairs that change, no more."""
+    network = load_network(build(deepid))
+    engine = make_engine(network, "keras")
+    evaluated = []
+    plain = engine.pairs_of
+    monkeypatch.setattr(
+        engine, "pairs_of", lambda *a: (evaluated.append(len(a[1])), plain(*a))[1]
+    )
+    images = pictures()
+    cut = to_numpy(network.prefix(images))
+    awake = (cut != network.pruned_value).reshape(len(images), -1, CHANNELS).any(axis=1)
+    engine.classes(engine.block(cut), np.arange(CHANNELS))
+    assert sum(evaluated) == len(images) + awake.sum() < awake.size
+
+
+def test_only_live_channels_are_kept():
+    network = load_network(build(deepid))
+    cut = to_numpy(network.prefix(pictures())).copy()
+    cut[..., [0, 3]] = network.pruned_value[..., [0, 3]]
+    block = live_block(cut, network.pruned_value.reshape(-1, CHANNELS))
+    assert not {0, 3} & set(block.channels.tolist())
+    assert block.values.shape[2] == len(block.channels) < CHANNELS
+
+
+def test_exact_ties_are_near_ties_and_keras_has_the_last_word():
+    """Two classes with the same weights: argmax takes the lower one, and it is reported."""
+    model = build(deepid)
+    weights = model.layers[-1].get_weights()
+    weights[0][:, 5], weights[1][5] = weights[0][:, 2], weights[1][2]
+    weights[1][[2, 5]] += 100
+    model.layers[-1].set_weights(weights)
+    for name in ("incremental", "keras"):
+        engine = make_engine(load_network(model), name)
+        cut = load_network(model).prefix(pictures())
+        steps = engine.classes(engine.block(cut), np.arange(CHANNELS))
+        assert steps.near_ties.all()
+        assert (steps.classes == 2).all()
+
+
+def test_weights_that_are_no_numbers_are_left_to_keras():
+    model = build(deepid)
+    weights = model.layers[-1].get_weights()
+    weights[1][3] = np.nan
+    model.layers[-1].set_weights(weights)
+    network = load_network(model)
+    engine = make_engine(network, "auto")
+    assert engine.name != "incremental"
+    images = pictures()
+    steps = engine.classes(engine.block(network.prefix(images)), np.arange(CHANNELS))
+    np.testing.assert_array_equal(
+        steps.classes[0], reference.classes(model, "prune_me", [], images)
+    )
+    assert steps.near_ties.all()
+
+
+@given(
+    scores=st.lists(
+        st.one_of(st.integers(-3, 3), st.floats(-1e6, 1e6, width=32)), min_size=2, max_size=70
+    ),
+)
+def test_decide_is_argmax_and_finds_near_ties(scores):
+    scores = np.array(scores, np.float32)
+    lanes = np.empty((3, kernels.LANES), np.float32)
+    found, near = kernels.decide(scores, np.float32(TOLERANCE), lanes)
+    assert found == scores.argmax()
+    first, second = np.sort(scores.astype(np.float64))[[-1, -2]]
+    gap, size = first - second, np.abs(scores.astype(np.float64)).max()
+    if gap > 1.01 * TOLERANCE * size:
+        assert not near
+    if gap < 0.99 * TOLERANCE * size or gap == 0:
+        assert near
+
+
+def test_decide_flags_what_is_no_number():
+    lanes = np.empty((3, kernels.LANES), np.float32)
+    for place in (0, 17, 39):
+        scores = np.arange(40, dtype=np.float32)
+        scores[place] = np.nan
+        assert kernels.decide(scores, np.float32(TOLERANCE), lanes)[1]
+
+
+@given(st.integers(1, 6), st.integers(1, 4), st.randoms(use_true_random=False))
+def test_fill_down_is_a_loop(steps, images, random):
+    known = np.array([[random.random() < 0.5 for _ in range(images)] for _ in range(steps)])
+    known[0] = True
+    values = np.arange(steps * images).reshape(steps, images)
+    expected = values.copy()
+    for step in range(1, steps):
+        expected[step] = np.where(known[step], values[step], expected[step - 1])
+    np.testing.assert_array_equal(fill_down(values, known), expected)
