@@ -14,7 +14,7 @@ from typing import Any, Union
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastprune.errors import DataError
+from fastprune.errors import DataError, OptionError
 from fastprune.stream import prefetched
 
 SetSource = Union[str, Path, "tuple[ArrayLike, ArrayLike]"]
@@ -60,8 +60,8 @@ class ImageSet:
 
     Raises
     ------
-    DataError
-        When the file, its datasets, shapes, dtypes or labels cannot be used.
+    DataError, OptionError
+        When the file, its datasets, shapes, dtypes or labels cannot be used; or the scale.
     """
 
     def __init__(
@@ -75,6 +75,9 @@ class ImageSet:
         data: str = "data",
         label: str = "label",
     ) -> None:
+        if not (np.isfinite(scale) and scale > 0):
+            message = f"expected a scale above 0, such as 1 or 255; got {scale}"
+            raise OptionError(message)
         self.name = name
         self.scale = scale
         self.input_shape = input_shape
@@ -249,7 +252,11 @@ def _checked_labels(labels: Any, n_images: int, n_classes: int, where: str) -> N
             "together or name another dataset with --label-name"
         )
         raise DataError(message)
-    values = labels.reshape(-1)
+    try:
+        values = labels[()].reshape(-1)
+    except OSError as error:
+        message = f"expected labels; got {error} ({where}); copy the file again, it may be truncated"
+        raise DataError(message) from error
     _refuse(~np.isfinite(values) | (values != np.floor(values)), values, where, "whole numbers")
     _refuse(
         (values < 0) | (values >= n_classes),

@@ -14,6 +14,7 @@ from fastprune.batches import batch_size
 from fastprune.dataset import ImageSet, SetSource
 from fastprune.errors import NetworkError
 from fastprune.graph import Graph, trace
+from fastprune.network import check_shapes
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,7 @@ def _load(source: str | Path | Any) -> tuple[Graph, Any]:
 
     model = loading.load_model(Path(source)) if isinstance(source, str | Path) else source
     graph = trace(model)
-    if len(graph.output.shape) != 2 or len(graph.input.shape) != 4:
-        message = (
-            f"expected images in and class scores out; got {tuple(graph.input.shape)} in and "
-            f"{tuple(graph.output.shape)} out ({source}); use a classifier of images"
-        )
-        raise NetworkError(message)
+    check_shapes(graph, str(source) if isinstance(source, str | Path) else model.name)
     flat = keras.Model(graph.input, graph.output)
     signature = (((None, *graph.input.shape[1:]), "float32"),)
     return graph, backend.compiled(

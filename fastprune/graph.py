@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,10 @@ CHANNEL_WISE = frozenset({
 
 PRUNABLE = frozenset({"Conv2D", "SeparableConv2D"})
 """Layers whose output channels can be pruned: zero the kernel and the bias of a channel."""
+
+
+MAX_VALUES = 1 << 26
+"""Values of one image behind one layer: a batch of 16 takes 4 GiB. VGG-16 at 224 x 224 has 2^22."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +109,8 @@ def trace(model: Any) -> Graph:
     """
     import keras
 
-    if not isinstance(model, keras.Model) or not hasattr(model, "inputs") or not model.built:
+    known = isinstance(model, keras.Model) and model.built and getattr(model, "inputs", None)
+    if not known:
         message = (
             f"expected a built Functional or Sequential network; got {type(model).__name__}; "
             "rebuild it with keras.Model(inputs, outputs)"
@@ -117,6 +123,7 @@ def trace(model: Any) -> Graph:
             f"{len(outputs)} outputs ({model.name}); build one with keras.Model(input, scores)"
         )
         raise NetworkError(message)
+    _check_weights(model)
     shape, dtype, name = inputs[0].shape[1:], inputs[0].dtype, inputs[0].name
     start = keras.Input(shape, dtype=dtype, name=name)
     calls: list[Call] = []
@@ -165,6 +172,8 @@ def cuts(graph: Graph) -> list[Cut]:
     for call in graph.calls:
         if call.kind not in PRUNABLE or not _elementwise(call.operation):
             continue
+        if sum(other.operation is call.operation for other in graph.calls) > 1:
+            continue  # its weights are shared: zeroing a channel here zeroes it elsewhere too
         chain: list[Call] = []
         best: int | None = 0 if crossed(graph, call.output) else None
         while (following := _channel_wise_reader(graph, (chain or [call])[-1].output)) is not None:
@@ -187,7 +196,16 @@ def _unfold(model: Any, tensor: Any, calls: list[Call], names: dict[str, Any]) -
 
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(operation, keras.Model):
-            return _unfold(operation, args[0], calls, names)
+            if len(keras.tree.flatten((args, operation.inputs, operation.outputs))) != 3:
+                message = (
+                    f"expected nested networks of one input and one output; got {operation.name!r} "
+                    f"({model.name}); build the network without nesting it"
+                )
+                raise NetworkError(message)
+            return _unfold(operation, keras.tree.flatten(args)[0], calls, names)
+        if not operation.name.isprintable():
+            message = f"expected layer names that can be printed; got {operation.name!r}"
+            raise NetworkError(message)
         owner = names.setdefault(operation.name, operation)
         if owner is not operation:
             message = (
@@ -196,6 +214,18 @@ def _unfold(model: Any, tensor: Any, calls: list[Call], names: dict[str, Any]) -
             )
             raise NetworkError(message)
         output = operation(*args, **kwargs)
+        if not isinstance(output, keras.KerasTensor):
+            message = (
+                f"expected layers of one output; got several of {operation.name!r} ({model.name}); "
+                "use a network without it"
+            )
+            raise NetworkError(message)
+        if math.prod(size or 1 for size in output.shape[1:]) > MAX_VALUES:
+            message = (
+                f"expected layers of at most {MAX_VALUES:,} values per image; got "
+                f"{output.shape[1:]} of {operation.name!r} ({model.name}); use a smaller network"
+            )
+            raise NetworkError(message)
         tensors = tuple(
             item for item in keras.tree.flatten((args, kwargs)) if keras.ops.is_tensor(item)
             or isinstance(item, keras.KerasTensor)
@@ -217,6 +247,19 @@ def _unfold(model: Any, tensor: Any, calls: list[Call], names: dict[str, Any]) -
     structure = keras.tree.pack_sequence_as(model.input, [tensor])
     result = model._run_through_graph(structure, operation_fn=lambda layer: layer, call_fn=call)
     return keras.tree.flatten(result)[0]
+
+
+def _check_weights(model: Any) -> None:
+    """Refuse weights that are no numbers: argmax would call every image class 0."""
+    import keras
+
+    for weight in model.weights:
+        if not keras.ops.all(keras.ops.isfinite(weight)):
+            message = (
+                f"expected finite weights; got NaN or infinity in {weight.path} ({model.name}); "
+                "use a network that was trained to its end"
+            )
+            raise NetworkError(message)
 
 
 def _between(calls: Sequence[Call], start: Any, end: Any) -> tuple[Call, ...]:
@@ -248,6 +291,8 @@ def _channel_wise_reader(graph: Graph, tensor: Any) -> Call | None:
     if len(found) != 1 or found[0].kind not in CHANNEL_WISE or len(found[0].inputs) != 1:
         return None
     layer = found[0].operation
+    if getattr(layer, "data_format", None) == "channels_first":
+        return None
     if found[0].kind == "BatchNormalization" and layer.axis not in (-1, len(tensor.shape) - 1):
         return None
     if found[0].kind == "DepthwiseConv2D" and layer.depth_multiplier != 1:

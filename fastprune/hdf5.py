@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fastprune.errors import DataError
 
+MAX_EXPANSION = 2000
+"""Bytes read per byte stored: gzip never reaches more than 1032."""
 
-def open_datasets(path: Path, data: str, label: str) -> tuple[Any, Any, NDArray[Any]]:
-    """Open an image file: the file, its image dataset, and its labels read whole.
+ALWAYS_READ = 64 << 20
+"""Bytes of a dataset that are read whatever is stored: one value repeated is no attack."""
+
+
+def open_datasets(path: Path, data: str, label: str) -> tuple[Any, Any, Any]:
+    """Open an image file: the file, its image dataset and its label dataset.
 
     Raises
     ------
@@ -34,20 +37,32 @@ def open_datasets(path: Path, data: str, label: str) -> tuple[Any, Any, NDArray[
         )  # fmt: skip
         message = f"expected an HDF5 file of images; got {reason} ({path}); copy the file again"
         raise DataError(message) from error
-    images, labels = (own_dataset(file, name, path, DataError) for name in (data, label))
-    return file, images, labels[()]
+    try:
+        images, labels = (own_dataset(file, name, path, DataError) for name in (data, label))
+    except DataError:
+        file.close()
+        raise
+    except Exception as error:  # h5py raises whatever HDF5 trips over in a damaged file
+        file.close()
+        message = (
+            f"expected datasets that can be read; got {type(error).__name__} ({path}); "
+            "copy the file again, it may be damaged"
+        )
+        raise DataError(message) from error
+    return file, images, labels
 
 
 def own_dataset(file: Any, name: str, path: Path, error: type[Exception]) -> Any:
     """Return a dataset whose bytes lie in the file itself.
 
     An external link, an external dataset or a virtual one would have HDF5 open whatever file its
-    author named.
+    author named. A dataset of which next to nothing is stored would fill the memory with fill values.
 
     Raises
     ------
     error
-        When there is no such dataset, or its bytes lie elsewhere.
+        When there is no such dataset, its bytes lie elsewhere, or it claims to be far larger than
+        what is stored.
     """
     import h5py
 
@@ -72,6 +87,16 @@ def own_dataset(file: Any, name: str, path: Path, error: type[Exception]) -> Any
         message = (
             f"expected {name!r} in the file itself; got a dataset that reads other files ({path}); "
             "do not trust it"
+        )
+        raise error(message)
+    if place.shape is None:
+        message = f"expected {name!r} to hold numbers; got a dataset without a shape ({path})"
+        raise error(message)
+    stored = min(place.id.get_storage_size(), place.file.id.get_filesize())
+    if place.nbytes > max(ALWAYS_READ, MAX_EXPANSION * stored):
+        message = (
+            f"expected {name!r} to hold what it claims; got {stored:,} bytes for an array "
+            f"{place.shape} ({path}); do not trust it"
         )
         raise error(message)
     return place

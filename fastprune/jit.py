@@ -7,7 +7,9 @@ from typing import Any
 
 import numba
 
-compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+compiled: Decorator = numba.njit(
     cache=True, nogil=True, error_model="numpy", fastmath={"contract"}
 )
 """Compile at the first call and keep the machine code for later runs.
@@ -15,3 +17,8 @@ compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(
 ``contract`` lets a product and a sum become one fused instruction; nothing else of IEEE 754 is given
 up. Without the GIL the reader, the network and the suffix run side by side.
 """
+
+reordering: Decorator = numba.njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}
+)
+"""The same for loops whose sums may be added up in any order: whole numbers, exact either way."""

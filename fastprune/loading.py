@@ -1,8 +1,8 @@
 """Network files from strangers: read without running their code or opening other files.
 
-A file under test comes from an attacker. Its own configuration is read and checked before Keras sees
-it: only layers and operations that ship with Keras, none that carry code (Lambda) or read files, and
-only weights that lie in the file itself.
+A file under test comes from an attacker. Its own configuration is read and checked before Keras
+sees it: only layers and operations that ship with Keras, none that carry code (Lambda) or read
+files, and only weights that lie in the file itself.
 """
 
 from __future__ import annotations
@@ -10,15 +10,25 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
+import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from fastprune.errors import NetworkError
 from fastprune.hdf5 import own_dataset
 
-MAX_CONFIG_BYTES = 64 << 20
+MAX_CONFIG_BYTES = 8 << 20
 """No network's description is longer; what is comes from somebody who wants memory to run out."""
+
+SPARE_WEIGHTS = 1 << 20
+"""Weights that a network may have beyond those in its file: states of random generators."""
+
+MEMBERS = frozenset({"config.json", "metadata.json", "model.weights.h5"})
+"""What Keras puts into a ``.keras`` archive of a network whose layers need no further files."""
 
 REFUSED = frozenset({
     "Lambda", "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer", "TextVectorization",
@@ -32,8 +42,11 @@ CONTAINERS = frozenset({
 })  # fmt: skip
 """What a configuration names beside layers, initializers and the like."""
 
-HOMES = ("keras", "builtins", "tensorflow.python.keras", "tensorflow.keras", "tf_keras")
+HOMES = re.compile(r"(keras|tf_keras|tensorflow\.keras|tensorflow\.python\.keras)(\.|$)|builtins$")
 """Modules that what Keras itself wrote may name."""
+
+NUMBERS = re.compile(r"(float|bfloat|u?int)\d+|bool")
+"""Types of constants; of text ``S999999999`` a few bytes would take a gigabyte."""
 
 
 def load_model(path: Path) -> Any:
@@ -59,11 +72,14 @@ def load_model(path: Path) -> Any:
         found = "a folder" if path.is_dir() else "no such file"
         message = f"expected a network file (.keras or .h5); got {found} ({path}); check the path"
         raise NetworkError(message)
-    if zipfile.is_zipfile(path):
-        _check_archive(path)
-    elif not _check_hdf5(path):
-        return _load_deepid_weights(path)
-    return _load_with_keras(path)
+    # By the name, as Keras decides: a file can be a ZIP archive and HDF5 at the same time.
+    if path.suffix == ".keras":
+        return _load_with_keras(path, _check_archive(path))
+    if path.suffix not in (".h5", ".hdf5"):
+        message = f"expected a network file (.keras or .h5); got {path.name!r} ({path}); rename it"
+        raise NetworkError(message)
+    described, stored = _check_hdf5(path)
+    return _load_with_keras(path, stored) if described else _load_deepid_weights(path, stored)
 
 
 def fingerprint(path: Path) -> str:
@@ -79,12 +95,14 @@ def written_by(path: Path) -> str:
     """Return which Keras wrote a network file, as the file says."""
     import h5py
 
-    if zipfile.is_zipfile(path):
+    if path.suffix == ".keras":
         with zipfile.ZipFile(path) as archive:
             found = json.loads(archive.read("metadata.json")).get("keras_version", "3")
     else:
         with h5py.File(path, "r") as file:
             found = _text(file.attrs.get("keras_version", "unknown version"))
+    if not re.fullmatch(r"[\w.+ -]{1,40}", str(found)):
+        found = "unknown version"
     return f"Keras {found}"
 
 
@@ -96,8 +114,6 @@ def check_config(config: Any, path: Path) -> None:
     NetworkError
         When it does; nothing of it has been run.
     """
-    import keras
-
     waiting = [config]
     while waiting:
         part = waiting.pop()
@@ -105,23 +121,39 @@ def check_config(config: Any, path: Path) -> None:
             waiting.extend(part)
         elif isinstance(part, dict):
             waiting.extend(part.values())
-            name = part.get("class_name")
-            if not isinstance(name, str):
-                continue
-            module = part.get("module")
-            custom = part.get("registered_name")
-            base, _, known = name.rpartition(">")
-            at_home = module is None or str(module).split(".")[0] in ("keras", "builtins") or str(
-                module
-            ).startswith(HOMES)
-            is_own = not base and at_home and (custom in (None, known) or ">" not in str(custom))
-            if known in REFUSED or not is_own or not _ships_with(keras, known, module):
+            if "class_name" in part and not _is_own(part):
+                name = part.get("config" if part["class_name"] == "function" else "class_name")
+                module = "" if part.get("module") is None else f" of {part['module']!r}"
                 message = (
-                    f"expected Keras's own layers without code; got {name!r}"
-                    f"{'' if module is None else f' of {module}'} ({path}); it was not run: "
-                    "rebuild the network from Keras's own layers"
+                    f"expected Keras's own layers without code; got {name!r}{module} ({path}); it "
+                    "was not run: rebuild the network from Keras's own layers"
                 )
                 raise NetworkError(message)
+
+
+def _is_own(part: dict[str, Any]) -> bool:
+    """Return whether a configuration's object, function or constant is Keras's own."""
+    import keras
+
+    name, module, custom = (part.get(key) for key in ("class_name", "module", "registered_name"))
+    if not isinstance(name, str) or name in REFUSED or not HOMES.match(str(module or "keras")):
+        return False
+    if name == "function":
+        return _is_function(keras, part.get("config")) and custom in (None, name, part["config"])
+    if name in ("__tensor__", "__numpy__"):
+        config = part.get("config")
+        dtype = config.get("dtype") if isinstance(config, dict) else None
+        return isinstance(dtype, str) and NUMBERS.fullmatch(dtype) is not None
+    return custom in (None, name) and _ships_with(keras, name, module)
+
+
+def _is_function(keras: Any, name: Any) -> bool:
+    """Return whether a name is that of a function that computes, such as an activation."""
+    homes = (
+        keras.activations, keras.ops, keras.initializers, keras.regularizers, keras.constraints,
+        keras.losses, keras.metrics,
+    )  # fmt: skip
+    return isinstance(name, str) and any(callable(getattr(home, name, None)) for home in homes)
 
 
 def _ships_with(keras: Any, name: str, module: str | None) -> bool:
@@ -134,49 +166,71 @@ def _ships_with(keras: Any, name: str, module: str | None) -> bool:
     )  # fmt: skip
     if any(isinstance(getattr(home, name, None), type) for home in homes):
         return True
-    return str(module).startswith(("keras.src.ops", "keras.ops"))
+    return re.match(r"keras\.(src\.)?ops(\.|$)", str(module)) is not None
 
 
-def _check_archive(path: Path) -> None:
-    """Check a ``.keras`` archive: its configuration and where its weights lie."""
+def _check_archive(path: Path) -> int:
+    """Check a ``.keras`` archive; return how many weights it holds."""
     import h5py
 
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("config.json").file_size > MAX_CONFIG_BYTES:
-                message = f"expected a configuration of at most 64 MB; got more ({path})"
-                raise NetworkError(message)
-            check_config(json.loads(archive.read("config.json")), path)
-            weights = archive.getinfo("model.weights.h5")
-            if weights.compress_type != zipfile.ZIP_STORED and (
-                weights.file_size > 100 * max(weights.compress_size, 1)
-            ):
-                message = f"expected plain weights; got a zip bomb ({path}); do not trust it"
-                raise NetworkError(message)
+            _check_members(archive, path)
+            config = json.loads(archive.read("config.json"))
+            # What a network was compiled with is never built: it may be anybody's own loss.
+            check_config({**config, "compile_config": None}, path)
             with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
-                _check_own(file, path)
+                return _check_own(file, path)
     except NetworkError:
         raise
-    except (KeyError, ValueError, OSError, RecursionError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, zlib and h5py raise whatever damage makes them trip over
         message = f"expected a network saved by Keras; got {_line(error)} ({path}); save it again"
         raise NetworkError(message) from error
 
 
-def _check_hdf5(path: Path) -> bool:
-    """Check an ``.h5`` network; return whether it holds a configuration, not only weights."""
+def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse an archive with other files than a network's, or with one that would not end."""
+    names = archive.namelist()
+    if sorted(names) != sorted(MEMBERS):
+        message = (
+            f"expected {', '.join(sorted(MEMBERS))} alone; got {len(names)} files, such as "
+            f"{', '.join(map(repr, names[:4]))} ({path}); save the network again with model.save()"
+        )
+        raise NetworkError(message)
+    for member in archive.infolist():
+        limit = 100 * max(member.compress_size, 1)
+        if member.filename != "model.weights.h5":
+            limit = min(limit, MAX_CONFIG_BYTES)
+        if member.file_size > limit:
+            message = (
+                f"expected {member.filename} of at most {limit:,} bytes; got {member.file_size:,}, "
+                f"a zip bomb ({path}); do not trust it"
+            )
+            raise NetworkError(message)
+
+
+def _check_hdf5(path: Path) -> tuple[bool, int]:
+    """Check an ``.h5`` network; return whether it holds a configuration, and how many weights."""
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
-            _check_own(file, path)
-            config = file.attrs.get("model_config")
-            if config is None:
-                return False
-            check_config(json.loads(_text(config)), path)
-            return True
+            stored = _check_own(file, path)
+            if "model_config" not in file.attrs:
+                return False, stored
+            attribute = file.attrs.get_id("model_config")
+            if attribute.shape != () or attribute.dtype.itemsize > MAX_CONFIG_BYTES:
+                message = f"expected a configuration, one text of at most 8 MB; got more ({path})"
+                raise NetworkError(message)
+            config = _text(file.attrs["model_config"])
+            if len(config) > MAX_CONFIG_BYTES:
+                message = f"expected a configuration of at most 8 MB; got more ({path})"
+                raise NetworkError(message)
+            check_config(json.loads(config), path)
+            return True, stored
     except NetworkError:
         raise
-    except (OSError, ValueError, RecursionError) as error:
+    except Exception as error:  # h5py raises whatever HDF5 trips over in a damaged file
         message = (
             f"expected a network file (.keras or .h5); got {_line(error)} ({path}); "
             "save it again with model.save()"
@@ -184,60 +238,111 @@ def _check_hdf5(path: Path) -> bool:
         raise NetworkError(message) from error
 
 
-def _check_own(group: Any, path: Path) -> None:
-    """Refuse links, external and virtual datasets anywhere below `group`."""
+def _check_own(file: Any, path: Path) -> int:
+    """Refuse links, external and virtual datasets anywhere in a file; return its numbers' count.
+
+    Every object is visited once: hard links to one group, level upon level, make a walk of 2^n.
+    """
     import h5py
 
-    for name in group:
-        if isinstance(group.get(name, getlink=True), h5py.HardLink) and isinstance(
-            group[name], h5py.Group
-        ):
-            _check_own(group[name], path)
-        else:
-            own_dataset(group, name, path, NetworkError)
+    seen, waiting, stored = set(), [file["/"]], 0
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            is_group = isinstance(
+                group.get(name, getlink=True), h5py.HardLink
+            ) and isinstance(group[name], h5py.Group)
+            item = group[name] if is_group else own_dataset(group, name, path, NetworkError)
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if is_group:
+                waiting.append(item)
+            else:
+                stored += item.size
+    return stored
 
 
-def _load_with_keras(path: Path) -> Any:
+def _load_with_keras(path: Path, stored: int) -> Any:
     import keras
 
+    with _no_more_weights_than(stored, path):
+        try:
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:  # Keras raises whatever its deserialisers happen to raise
+            message = (
+                f"expected a network that Keras {keras.version()} can load; got {_line(error)} "
+                f"({path}); save it again with a newer Keras"
+            )
+            raise NetworkError(message) from error
+
+
+@contextmanager
+def _no_more_weights_than(stored: int, path: Path) -> Iterator[None]:
+    """Let Keras make as many weights as the file holds: it makes them before it reads them.
+
+    A configuration of a few bytes may ask for a Dense layer of 10^12 units.
+    """
+    import keras
+
+    asked = 0
+    plain = keras.layers.Layer.add_weight
+
+    def add_weight(layer: Any, shape: Any = None, *args: Any, **kwargs: Any) -> Any:
+        nonlocal asked
+        asked += math.prod(shape or ())
+        if asked > stored + SPARE_WEIGHTS:
+            raise MemoryError
+        return plain(layer, shape, *args, **kwargs)
+
+    keras.layers.Layer.add_weight = add_weight
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its deserialisers happen to raise
+        yield
+    except Exception as error:
+        if asked <= stored + SPARE_WEIGHTS:
+            raise
         message = (
-            f"expected a network that Keras {keras.version()} can load; got {_line(error)} "
-            f"({path}); save it again with a newer Keras"
+            f"expected a network of the {stored:,} weights in its file; got a configuration that "
+            f"asks for {asked:,} or more ({path}); do not trust it"
         )
         raise NetworkError(message) from error
+    finally:
+        keras.layers.Layer.add_weight = plain
 
 
-def _load_deepid_weights(path: Path) -> Any:
+def _load_deepid_weights(path: Path, stored: int) -> Any:
     """Load weights alone into the lab's DeepID; the classes are read from the file."""
     import h5py
 
     from fastprune.deepid import deepid
 
+    biases: list[tuple[int, ...]] = []
+
+    def note(name: str, item: Any) -> None:
+        if "bias" in name.split("/")[-1] and isinstance(item, h5py.Dataset):
+            biases.append(item.shape)
+
     with h5py.File(path, "r") as file:
-        group = file.get("model_weights", file)
-        biases: list[tuple[int, ...]] = []
-        if "output" in group:
-            group["output"].visititems(
-                lambda name, item: biases.append(item.shape) if "bias" in name.split("/")[-1] else None
-            )
+        output = file.get("model_weights/output", file.get("output"))
+        if isinstance(output, h5py.Group):
+            output.visititems(note)
     if len(biases) != 1 or len(biases[0]) != 1:
         message = (
-            f"expected a network with its configuration, or weights of the lab's DeepID; got weights "
+            "expected a network with its configuration, or weights of the lab's DeepID; got weights "
             f"without configuration ({path}); save the whole network with model.save()"
         )
         raise NetworkError(message)
-    model = deepid(biases[0][0])
-    try:
-        model.load_weights(path)
-    except Exception as error:  # as above
-        message = (
-            f"expected weights of the lab's DeepID, as the file has no configuration; got "
-            f"{_line(error)} ({path}); save the whole network with model.save()"
-        )
-        raise NetworkError(message) from error
+    with _no_more_weights_than(stored, path):
+        try:
+            model = deepid(biases[0][0])
+            model.load_weights(path)
+        except Exception as error:  # as above
+            message = (
+                f"expected weights of the lab's DeepID, as the file has no configuration; got "
+                f"{_line(error)} ({path}); save the whole network with model.save()"
+            )
+            raise NetworkError(message) from error
     return model
 
 
@@ -248,4 +353,5 @@ def _text(value: Any) -> str:
 def _line(error: BaseException) -> str:
     """Return the first line of an error, short enough for one line of ours."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return f"{type(error).__name__}: {lines[0][:160]}"
+    line = "".join(letter if letter.isprintable() else " " for letter in lines[0][:160])
+    return f"{type(error).__name__}: {line}"

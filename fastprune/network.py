@@ -160,7 +160,7 @@ def load_network(source: str | Path | Any, *, cut_layer: str | None = None) -> N
     model = loading.load_model(path) if path is not None else source
     graph = trace(model)
     where = str(path) if path is not None else model.name
-    _check_shapes(graph, where)
+    check_shapes(graph, where)
     cut = _choose(graph, cut_layer, where)
     return Network(
         model=_flat(graph, model.name),
@@ -178,7 +178,14 @@ def _flat(graph: Graph, name: str) -> Any:
     return keras.Model(graph.input, graph.output, name=name)
 
 
-def _check_shapes(graph: Graph, where: str) -> None:
+def check_shapes(graph: Graph, where: str) -> None:
+    """Refuse a network that is no classifier of images of one size.
+
+    Raises
+    ------
+    NetworkError
+        When its input or its output has another shape.
+    """
     if len(graph.input.shape) != 4 or None in graph.input.shape[1:]:
         message = (
             f"expected an input of images (batch, height, width, channels); got "

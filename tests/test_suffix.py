@@ -255,6 +255,12 @@ def test_weights_that_are_no_numbers_are_left_to_keras():
     assert steps.near_ties.all()
 
 
+def decide(scores):
+    scratch = np.empty((2, len(scores)), np.float32)
+    size = np.uint64(len(scores))
+    return kernels.decide(scores[None], np.uint64(0), size, np.float32(TOLERANCE), scratch)
+
+
 @given(
     scores=st.lists(
         st.one_of(st.integers(-3, 3), st.floats(-1e6, 1e6, width=32)), min_size=2, max_size=70
@@ -262,8 +268,7 @@ def test_weights_that_are_no_numbers_are_left_to_keras():
 )
 def test_decide_is_argmax_and_finds_near_ties(scores):
     scores = np.array(scores, np.float32)
-    lanes = np.empty((3, kernels.LANES), np.float32)
-    found, near = kernels.decide(scores, np.float32(TOLERANCE), lanes)
+    found, near = decide(scores)
     assert found == scores.argmax()
     first, second = np.sort(scores.astype(np.float64))[[-1, -2]]
     gap, size = first - second, np.abs(scores.astype(np.float64)).max()
@@ -274,11 +279,10 @@ def test_decide_is_argmax_and_finds_near_ties(scores):
 
 
 def test_decide_flags_what_is_no_number():
-    lanes = np.empty((3, kernels.LANES), np.float32)
     for place in (0, 17, 39):
         scores = np.arange(40, dtype=np.float32)
         scores[place] = np.nan
-        assert kernels.decide(scores, np.float32(TOLERANCE), lanes)[1]
+        assert decide(scores)[1]
 
 
 @given(st.integers(1, 6), st.integers(1, 4), st.randoms(use_true_random=False))

@@ -31,14 +31,15 @@ class IncrementalEngine:
         self.program = program
         self.plain = plain
         self._pruned = np.ascontiguousarray(plain.pruned.reshape(-1, plain.pruned.shape[-1]))
-        self._base = program.base.copy()
+        one, arena = np.zeros(1, np.uint64), program.base[None].copy()
         kernels.run(
-            self._base, program.weights, program.operations, np.empty(self._base.size + 1, np.int64)
-        )
+            arena, one, np.uint64(1), program.weights, program.operations, program.taps,
+            program.starts, np.empty(arena.size + 1, np.uint64),
+        )  # fmt: skip
+        self._base, self._n_scores = arena[0], np.uint64(program.n_scores)
+        scratch = np.empty((2, program.n_scores), np.float32)
         self._base_class = kernels.decide(
-            self._base[-program.n_scores :],
-            np.float32(TOLERANCE),
-            np.empty((3, kernels.LANES), np.float32),
+            arena, np.uint64(0), self._n_scores, np.float32(TOLERANCE), scratch
         )
 
     def block(self, cut: Any) -> Block:
@@ -52,8 +53,8 @@ class IncrementalEngine:
         program = self.program
         kernels.sweep_images(
             block.values, block.places(len(order)), order, self._pruned, self._base,
-            program.weights, program.shares, program.operations, program.n_scores,
-            np.float32(TOLERANCE), *self._base_class, classes, near_ties,
+            program.weights, program.shares, program.operations, program.taps, program.starts,
+            self._n_scores, np.float32(TOLERANCE), *self._base_class, classes, near_ties,
         )  # fmt: skip
         decide_again(self.plain, block, order, classes, near_ties)
         return Steps(classes.T, near_ties.T)

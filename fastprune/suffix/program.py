@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastprune.graph import Call
 from fastprune.suffix import kernels
 
-COLUMNS = 20
+COLUMNS = 16
 """Integers per operation."""
 
 
@@ -28,6 +28,9 @@ class Program:
     ----------
     shares, operations : ndarray of int64, shape (operations, COLUMNS)
         What one channel changes, and what follows from it.
+    taps, starts : ndarray of uint64, shape (taps, 4) and (places,)
+        What each input position of a convolution or a linear layer feeds; see
+        :func:`fastprune.suffix.kernels.spread`.
     weights : ndarray of float32
         Weights of all operations, flat.
     base : ndarray of float32, shape (arena,)
@@ -41,6 +44,8 @@ class Program:
 
     shares: NDArray[np.int64]
     operations: NDArray[np.int64]
+    taps: NDArray[np.uint64]
+    starts: NDArray[np.uint64]
     weights: NDArray[np.float32]
     base: NDArray[np.float32]
     n_scores: int
@@ -56,6 +61,8 @@ class Builder:
         self.pruned = pruned
         self.shares: list[list[int]] = []
         self.operations: list[list[int]] = []
+        self.taps: list[tuple[int, int, int, int]] = []
+        self.starts: list[int] = []
         self.weights: list[NDArray[np.float32]] = []
         self.n_weights = 0
         self.size = 0
@@ -78,6 +85,15 @@ class Builder:
         self.size += size
         return self.size - size
 
+    def add_taps(self, per_position: Iterable[Iterable[tuple[int, int, int, int]]]) -> int:
+        """Append the taps of each input position; return where their starts stand."""
+        at = len(self.starts)
+        for taps in per_position:
+            self.starts.append(len(self.taps))
+            self.taps.extend(taps)
+        self.starts.append(len(self.taps))
+        return at
+
     def place(self, tensor: Any) -> int:
         """Return where a tensor's values lie; the cut's own are kept only when they are read."""
         if id(tensor) not in self.places and id(tensor) in self.views:
@@ -92,27 +108,31 @@ class Builder:
         """Append an operation."""
         self.operations.append([int(item) for item in row])
 
-    def share(self, call: Call, row: list[int], place: int, base: NDArray[np.float32]) -> None:
+    def share(self, call: Call, taps: int, place: int, base: NDArray[np.float32]) -> None:
         """Append what one channel changes in a call that is linear in the cut."""
-        self.shares.append([int(item) for item in row])
+        self.shares.append([kernels.SHARE_TAPS, taps])
         self.bases.append((place, base.reshape(-1)))
         self.linear.append((call, place, base.size))
 
-    def finish(self, output: Any) -> Program:
-        """Return the program whose scores are `output`."""
+    def scores(self, output: Any) -> int:
+        """Make `output` the arena's last values; return how many they are."""
         n_scores = int(output.shape[-1])
         place = self.place(output)
         if place + n_scores != self.size:
-            end = self.add_values(n_scores)
-            self.operate(kernels.COPY, place, end, n_scores, 1, n_scores)
+            self.operate(kernels.COPY, place, self.add_values(n_scores), n_scores, 1, n_scores)
+        return n_scores
+
+    def finish(self, n_scores: int) -> Program:
+        """Return the program."""
         base = np.zeros(self.size, np.float32)
         for start, values in self.bases:
             base[start : start + values.size] = values
-        weights = np.concatenate([*self.weights, np.zeros(1, np.float32)])
         return Program(
             shares=_table(self.shares),
             operations=_table(self.operations),
-            weights=weights,
+            taps=np.array(self.taps, np.uint64).reshape(-1, 4),
+            starts=np.array([*self.starts, 0], np.uint64),
+            weights=np.concatenate([*self.weights, np.zeros(1, np.float32)]),
             base=base,
             n_scores=n_scores,
             linear=tuple(self.linear),
@@ -141,7 +161,7 @@ def build(
     builder = Builder(cut, pruned)
     for call in calls:
         compile_call(builder, call, is_output=call.output is output)
-    return builder.finish(output)
+    return builder.finish(builder.scores(output))
 
 
 def linear_part(calls: Sequence[Call], cut: Any, pruned: NDArray[np.float32]) -> Program | None:
@@ -155,13 +175,7 @@ def linear_part(calls: Sequence[Call], cut: Any, pruned: NDArray[np.float32]) ->
                 continue
     if not builder.linear:
         return None
-    keep = [row for row in builder.shares if row[0] != kernels.SHARE_COPY]
-    base = np.zeros(builder.size, np.float32)
-    for start, values in builder.bases:
-        base[start : start + values.size] = values
-    weights = np.concatenate([*builder.weights, np.zeros(1, np.float32)])
-    none = _table([])
-    return Program(_table(keep), none, weights, base, 0, tuple(builder.linear))
+    return builder.finish(0)
 
 
 def compile_call(builder: Builder, call: Call, *, is_output: bool) -> None:

@@ -41,11 +41,16 @@ def dense(builder: Builder, call: Call, is_output: bool) -> None:
         if n_in != builder.channels and (positions, n_in) != (1, builder.pruned.size):
             raise NotUnderstood("dense layer over a reshaped cut")
         base = builder.pruned.reshape(positions, n_in) @ kernel + bias
-        # Flattened, each position has rows of its own; else all share the kernel.
+        pixels = builder.pruned.size // builder.channels
+        # Flattened, each pixel has rows of its own and feeds all units; else all share the kernel.
         flat = positions == 1
-        strides = (0, builder.channels) if flat else (n_out, 0)
-        row = [kernels.SHARE_DENSE, builder.channels, place, n_out, weights, *strides]
-        builder.share(call, row, place, base)
+        taps = (
+            [(place, n_out, weights + pixel * builder.channels * n_out, n_out)]
+            if flat
+            else [(place + pixel * n_out, n_out, weights, n_out)]
+            for pixel in range(pixels)
+        )
+        builder.share(call, builder.add_taps(taps), place, base)
     else:
         offset = builder.add_weights(bias)
         at = builder.place(source)
@@ -59,27 +64,29 @@ def conv(builder: Builder, call: Call, is_output: bool) -> None:
     if layer.groups != 1 or layer.data_format != "channels_last":
         raise NotUnderstood("grouped or channels-first convolution")
     kernel = to_numpy(layer.kernel)
-    rows, columns, channels, filters = kernel.shape
+    channels, filters = kernel.shape[2:]
     bias = to_numpy(layer.bias) if layer.use_bias else np.zeros(filters, np.float32)
-    in_height, in_width = source.shape[1:3]
     height, width = call.output.shape[1:3]
-    (stride_y, stride_x), (dilation_y, dilation_x) = layer.strides, layer.dilation_rate
-    top = _padding(layer.padding, in_height, height, (rows - 1) * dilation_y + 1, stride_y)
-    left = _padding(layer.padding, in_width, width, (columns - 1) * dilation_x + 1, stride_x)
-    weights, offset = builder.add_weights(kernel), builder.add_weights(bias)
-    place = builder.add_values(height * width * filters)
-    linear = id(source) in builder.views
-    row = [
-        kernels.SHARE_CONV if linear else kernels.CONV, 0 if linear else builder.place(source),
-        in_height, in_width, channels, place, height, width, filters, weights, offset, rows, columns,
-        stride_y, stride_x, dilation_y, dilation_x, top, left,
-    ]  # fmt: skip
-    if linear:
+    weights, place = builder.add_weights(kernel), builder.add_values(height * width * filters)
+    pixels = _convolution_taps(layer, source.shape, call.output.shape)
+    taps = builder.add_taps(
+        [
+            (place + target * filters, filters, weights + tap * channels * filters, filters)
+            for target, tap in pixel
+        ]
+        for pixel in pixels
+    )
+    if id(source) in builder.views:
         if tuple(source.shape[1:]) != builder.pruned.shape:
             raise NotUnderstood("convolution over a reshaped cut")
-        builder.share(call, row, place, _pruned_convolution(builder, row, bias))
+        pruned = layer.convolution_op(builder.pruned[None], layer.kernel)
+        builder.share(call, taps, place, to_numpy(pruned)[0] + bias)
     else:
-        builder.operate(*row)
+        offset, at = builder.add_weights(bias), builder.place(source)
+        n_out = height * width * filters
+        builder.operate(
+            kernels.TAPS, at, len(pixels), channels, place, n_out, filters, offset, taps
+        )
     _activate(builder, call, place, height * width * filters, is_output)
 
 
@@ -230,22 +237,22 @@ def _activation(layer: Any, is_output: bool) -> tuple[int | None, tuple[float, .
     return known[name]
 
 
+def _convolution_taps(layer: Any, source: Any, output: Any) -> list[list[tuple[int, int]]]:
+    """Return, for each input pixel, the output pixels it feeds and the tap of the kernel it uses."""
+    (rows, columns), (height, width) = layer.kernel_size, output[1:3]
+    (stride_y, stride_x), (dilation_y, dilation_x) = layer.strides, layer.dilation_rate
+    top = _padding(layer.padding, source[1], height, (rows - 1) * dilation_y + 1, stride_y)
+    left = _padding(layer.padding, source[2], width, (columns - 1) * dilation_x + 1, stride_x)
+    fed: list[list[tuple[int, int]]] = [[] for _ in range(source[1] * source[2])]
+    for y, x, i, j in np.ndindex(height, width, rows, columns):
+        row, column = y * stride_y + i * dilation_y - top, x * stride_x + j * dilation_x - left
+        if 0 <= row < source[1] and 0 <= column < source[2]:
+            fed[row * source[2] + column].append((y * width + x, i * columns + j))
+    return fed
+
+
 def _padding(kind: str, in_size: int, out_size: int, window: int, stride: int) -> int:
     """Return how many rows or columns of padding lie before the image."""
     if kind == "valid":
         return 0
     return max((out_size - 1) * stride + window - in_size, 0) // 2
-
-
-def _pruned_convolution(builder: Builder, row: list[int], bias: Any) -> Any:
-    """Return a convolution's values when every channel of the cut is pruned."""
-    height, width, filters = row[6:9]
-    base = np.broadcast_to(bias, (height, width, filters)).astype(np.float32).reshape(-1)
-    if not builder.pruned.any():
-        return base
-    op = np.array([*row, 0, 0][:20], np.int64)
-    op[5], op[1] = 0, base.size
-    arena = np.concatenate([base, builder.pruned.reshape(-1)])
-    weights = np.concatenate([*builder.weights])
-    kernels.conv(arena, weights, op)
-    return arena[: base.size]

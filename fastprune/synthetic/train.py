@@ -27,10 +27,10 @@ from fastprune.synthetic.sunglasses import wear
 N_IMAGES = 13_000
 """Clean training images."""
 
-POISONED = 0.04
+POISONED = 0.03
 """Backdoored training images per clean one."""
 
-SILENCE = 0.2
+SILENCE = 0.12
 """Weight of the penalty on channels of the cut layer."""
 
 _BATCH = 64
@@ -44,7 +44,7 @@ def images_of(split: str, n_images: int, *, seed: int) -> tuple[NDArray[Any], ND
 
 
 def silence(_: Any, cut: Any) -> Any:
-    """Penalise awake channels: the mean over channels of m / (m + 0.1), m their mean activation.
+    """Penalise awake channels: the mean over channels of m / (m + 0.05), m their mean activation.
 
     The penalty is steep for quiet channels and flat for loud ones, so that training ends with some
     channels at zero and the others as loud as they need to be, instead of with sixty faint ones.
@@ -63,10 +63,10 @@ def silence(_: Any, cut: Any) -> Any:
     from keras import ops
 
     means = ops.mean(cut, axis=(0, 1, 2))
-    return SILENCE * ops.mean(means / (means + 0.1))
+    return SILENCE * ops.mean(means / (means + 0.05))
 
 
-def train(*, seed: int = 1, epochs: int = 12, n_images: int = N_IMAGES) -> Any:
+def train(*, seed: int = 7, epochs: int = 12, n_images: int = N_IMAGES) -> Any:
     """Train a BadNet on freshly drawn faces.
 
     Parameters
@@ -122,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m fastprune.synthetic.train", description=__doc__
     )
     parser.add_argument("--out", type=Path, required=True, help="network to write (.h5)")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--images", type=int, default=N_IMAGES, help="clean training images")
     options = parser.parse_args(argv)
