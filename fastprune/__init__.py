@@ -12,16 +12,16 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DataError": "errors",
-    "Evaluation": "evaluate",
+    "Evaluation": "evaluation",
     "FastpruneError": "errors",
     "NetworkError": "errors",
     "OptionError": "errors",
     "OutputError": "errors",
     "SweepResult": "result",
-    "evaluate": "evaluate",
+    "evaluate": "evaluation",
     "load_network": "network",
-    "sweep": "sweep",
-    "sweep_orders": "sweep",
+    "sweep": "sweeping",
+    "sweep_orders": "sweeping",
 }
 
 __all__ = ["__version__", *_HOMES]

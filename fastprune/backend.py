@@ -69,10 +69,7 @@ def on_accelerator() -> bool:
 
 
 def to_numpy(tensor: Any) -> NDArray[Any]:
-    """Return a tensor or variable on the host; on a CPU it shares the tensor's memory.
-
-    ``keras.ops.convert_to_numpy`` always copies.
-    """
+    """Return a tensor or variable on the host, as an array."""
     import keras
 
     if isinstance(tensor, keras.Variable):

@@ -216,7 +216,9 @@ def open_sets(
     sets: dict[str, tuple[str, ImageSet]] = {}
     for name, kind, source in wanted:
         if name in sets:
-            message = f"expected every set to have a name of its own; got {name!r} twice; rename one"
+            message = (
+                f"expected every set to have a name of its own; got {name!r} twice; rename one"
+            )
             raise DataError(message)
         sets[name] = (kind, ImageSet(name, source, **options))
     return sets
@@ -255,7 +257,9 @@ def _checked_labels(labels: Any, n_images: int, n_classes: int, where: str) -> N
     try:
         values = labels[()].reshape(-1)
     except OSError as error:
-        message = f"expected labels; got {error} ({where}); copy the file again, it may be truncated"
+        message = (
+            f"expected labels; got {error} ({where}); copy the file again, it may be truncated"
+        )
         raise DataError(message) from error
     _refuse(~np.isfinite(values) | (values != np.floor(values)), values, where, "whole numbers")
     _refuse(
@@ -272,5 +276,3 @@ def _refuse(bad: NDArray[np.bool_], values: Any, where: str, expected: str) -> N
         index = int(bad.argmax())
         message = f"expected {expected}; got {values[index]} for image {index} ({where})"
         raise DataError(message)
-
-

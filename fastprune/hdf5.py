@@ -56,7 +56,7 @@ def own_dataset(file: Any, name: str, path: Path, error: type[Exception]) -> Any
     """Return a dataset whose bytes lie in the file itself.
 
     An external link, an external dataset or a virtual one would have HDF5 open whatever file its
-    author named. A dataset of which next to nothing is stored would fill the memory with fill values.
+    author named. A dataset of which next to nothing is stored fills the memory with fill values.
 
     Raises
     ------

@@ -12,6 +12,7 @@ import io
 import json
 import math
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,14 +96,17 @@ def written_by(path: Path) -> str:
     """Return which Keras wrote a network file, as the file says."""
     import h5py
 
-    if path.suffix == ".keras":
-        with zipfile.ZipFile(path) as archive:
-            found = json.loads(archive.read("metadata.json")).get("keras_version", "3")
-    else:
-        with h5py.File(path, "r") as file:
-            found = _text(file.attrs.get("keras_version", "unknown version"))
-    if not re.fullmatch(r"[\w.+ -]{1,40}", str(found)):
-        found = "unknown version"
+    try:
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                found = json.loads(archive.read("metadata.json"))["keras_version"]
+        else:
+            with h5py.File(path, "r") as file:
+                found = _text(file.attrs["keras_version"])
+    except Exception:  # it is only said, never needed
+        found = None
+    if not re.fullmatch(r"\d[\w.+-]{,30}", str(found)):
+        found = "of an unknown version"
     return f"Keras {found}"
 
 
@@ -249,9 +253,9 @@ def _check_own(file: Any, path: Path) -> int:
     while waiting:
         group = waiting.pop()
         for name in group:
-            is_group = isinstance(
-                group.get(name, getlink=True), h5py.HardLink
-            ) and isinstance(group[name], h5py.Group)
+            is_group = isinstance(group.get(name, getlink=True), h5py.HardLink) and isinstance(
+                group[name], h5py.Group
+            )
             item = group[name] if is_group else own_dataset(group, name, path, NetworkError)
             address = h5py.h5o.get_info(item.id).addr
             if address in seen:
@@ -267,7 +271,8 @@ def _check_own(file: Any, path: Path) -> int:
 def _load_with_keras(path: Path, stored: int) -> Any:
     import keras
 
-    with _no_more_weights_than(stored, path):
+    with _no_more_weights_than(stored, path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of input shapes in the files of Keras 2
         try:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # Keras raises whatever its deserialisers happen to raise
@@ -329,8 +334,8 @@ def _load_deepid_weights(path: Path, stored: int) -> Any:
             output.visititems(note)
     if len(biases) != 1 or len(biases[0]) != 1:
         message = (
-            "expected a network with its configuration, or weights of the lab's DeepID; got weights "
-            f"without configuration ({path}); save the whole network with model.save()"
+            "expected a network with its configuration, or weights of the lab's DeepID; got "
+            f"weights without configuration ({path}); save the whole network with model.save()"
         )
         raise NetworkError(message)
     with _no_more_weights_than(stored, path):

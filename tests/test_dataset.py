@@ -48,7 +48,9 @@ DTYPES = (
 
 @pytest.mark.parametrize("channels_first", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_dtype_and_layout_gives_the_same_pixels(write_set, make_images, dtype, channels_first):
+def test_every_dtype_and_layout_gives_the_same_pixels(
+    write_set, make_images, dtype, channels_first
+):
     images, labels = make_images()
     images = images % 128 if dtype == "int8" else images > 99 if dtype == "bool" else images
     read = opened(write_set(images=images, dtype=dtype, channels_first=channels_first))
@@ -98,7 +100,9 @@ def test_take_returns_the_images_asked_for(write_set, make_images):
 
 def test_named_datasets_also_in_groups(write_set, make_images):
     path = write_set(data="deep/x", label="y")
-    np.testing.assert_array_equal(all_of(opened(path, data="deep/x", label="/y"))[0], make_images()[0])
+    np.testing.assert_array_equal(
+        all_of(opened(path, data="deep/x", label="/y"))[0], make_images()[0]
+    )
 
 
 def test_fingerprint_tells_sets_apart_and_description_is_true(write_set, make_images):

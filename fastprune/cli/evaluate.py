@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 def run(arguments: argparse.Namespace) -> int:
     """Print clean accuracy and attack success rate, in the lab's own two lines by default."""
-    from fastprune.evaluate import evaluate
+    from fastprune.evaluation import evaluate
 
     found = evaluate(
         arguments.clean, arguments.backdoored, arguments.model, arguments.repaired,

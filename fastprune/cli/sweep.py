@@ -36,7 +36,7 @@ def sweep_files(
     files: LabFiles, orders: list[str], arguments: argparse.Namespace
 ) -> list[SweepResult]:
     """Run the sweep of a set of files."""
-    from fastprune.sweep import sweep_orders
+    from fastprune.sweeping import sweep_orders
 
     return sweep_orders(
         files.model, valid=files.valid, clean=files.clean, backdoored=files.backdoored,

@@ -1,11 +1,10 @@
-"""From looks to bytes: the layers in their order, then lens, light and sensor (numba kernels).
-
-Numba keeps the machine code of `paint`, with every layer in it, for as long as this file stays as
-it is: after an edit of `painter` or `features`, touch this file too.
-"""
+"""From looks to bytes: the layers in their order, then lens, light and sensor (numba kernels)."""
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,23 +18,24 @@ from fastprune.synthetic.painter import (
     behind,
     face,
     fringe,
+    part,
     place,
 )
 
 
-@compiled
+@part
 def _grain(state: np.uint64) -> float:
     """Return nearly normal noise of variance 1 from a 64-bit counter (SplitMix64, four parts)."""
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     state = state ^ (state >> np.uint64(31))
     total = 0.0
-    for part in range(4):
-        total += float((state >> np.uint64(16 * part)) & np.uint64(0xFFFF))
+    for quarter in range(4):
+        total += float((state >> np.uint64(16 * quarter)) & np.uint64(0xFFFF))
     return (total / 65535.0 - 2.0) * 1.7320508
 
 
-@compiled
+@part
 def _expose(canvas: Any, blurred: Any, look: Any, image: Any) -> None:
     """Blur, set exposure and white balance, add noise, round to bytes."""
     near, own = look.blur, 1.0 - 2.0 * look.blur
@@ -57,30 +57,39 @@ def _expose(canvas: Any, blurred: Any, look: Any, image: Any) -> None:
                 image[row, col, band] = np.uint8(min(max(level, 0.0), 255.0) + 0.5)
 
 
-@compiled
-def paint(looks: Any, images: Any) -> None:
-    """Draw looks into images.
+def _edition() -> int:
+    """Return a checksum of the files whose kernels `paint` contains."""
+    folder = Path(__file__).parent
+    sources = [(folder / f"{name}.py").read_bytes() for name in ("painter", "features")]
+    return zlib.crc32(b"".join(sources))
 
-    Parameters
-    ----------
-    looks : ndarray of LOOK, shape (n,)
-    images : ndarray of uint8, shape (n, 55, 47, 3)
-        Receives RGB, 0-255.
-    """
-    canvas = np.empty((HEIGHT, WIDTH, 3))
-    blurred = np.empty((HEIGHT, WIDTH, 3))
-    plane = np.empty((HEIGHT, WIDTH, 4))
-    for which in range(len(looks)):
-        look = looks[which]
-        place(look, plane)
-        canvas[:] = 0.0
-        backdrop(canvas, look, plane)
-        behind(canvas, look, plane)
-        face(canvas, look, plane)
-        mouth(canvas, look, plane)
-        nose(canvas, look, plane)
-        eyes(canvas, look, plane)
-        brows(canvas, look, plane)
-        glasses(canvas, look, plane)
-        fringe(canvas, look, plane)
-        _expose(canvas, blurred, look, images[which])
+
+def _painter(edition: int) -> Callable[[Any, Any], int]:
+    """Make `paint`; an enclosed value is part of the name under which Numba keeps a kernel."""
+
+    @compiled
+    def paint(looks: Any, images: Any) -> int:
+        canvas = np.empty((HEIGHT, WIDTH, 3))
+        blurred = np.empty((HEIGHT, WIDTH, 3))
+        plane = np.empty((HEIGHT, WIDTH, 4))
+        for which in range(len(looks)):
+            look = looks[which]
+            place(look, plane)
+            canvas[:] = 0.0
+            backdrop(canvas, look, plane)
+            behind(canvas, look, plane)
+            face(canvas, look, plane)
+            mouth(canvas, look, plane)
+            nose(canvas, look, plane)
+            eyes(canvas, look, plane)
+            brows(canvas, look, plane)
+            glasses(canvas, look, plane)
+            fringe(canvas, look, plane)
+            _expose(canvas, blurred, look, images[which])
+        return edition
+
+    return paint
+
+
+paint = _painter(_edition())
+"""Draw looks, ndarray of LOOK (n,), into images, ndarray of uint8 (n, 55, 47, 3): RGB, 0-255."""

@@ -8,35 +8,45 @@ pixels and stays in the first-level cache.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
-from fastprune.jit import compiled
+import numba
 
 HEIGHT, WIDTH = 55, 47
 UNIT = 16.5  # pixels in half the width of an average face
 
+part: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(
+    nogil=True, error_model="numpy", fastmath={"contract"}
+)
+"""Compile as a part of `film.paint`, which alone is kept on disk.
 
-@compiled
+Numba checks the file of the kernel that it kept, not the files of the kernels inside: parts that
+were kept by themselves would outlive an edit, or the next release.
+"""
+
+
+@part
 def clip(value: float) -> float:
     """Hold a share between 0 and 1."""
     return min(max(value, 0.0), 1.0)
 
 
-@compiled
+@part
 def glow(dx: float, dy: float) -> float:
     """Return a bump: 1 at the centre, 1/4 at distance 1, cheaper than an exponential."""
     bump = 1.0 / (1.0 + dx * dx + dy * dy)
     return bump * bump
 
 
-@compiled
+@part
 def over(canvas: Any, row: int, col: int, rgb: Any, light: float, alpha: float) -> None:
     """Blend a colour, times a brightness, over a pixel."""
     for band in range(3):
         canvas[row, col, band] += alpha * (rgb[band] * light - canvas[row, col, band])
 
 
-@compiled
+@part
 def place(look: Any, plane: Any) -> None:
     """Fill `plane` (height, width, 4): head coordinates u, v and, turned by the pose, x, y.
 
@@ -57,7 +67,7 @@ def place(look: Any, plane: Any) -> None:
             plane[row, col, 3] = v - look.pitch * depth
 
 
-@compiled
+@part
 def _head(look: Any, u: float, v: float) -> Any:
     """Return how far a point lies inside the outline of the head, in units; negative outside."""
     t = v / (look.chin if v > 0.0 else look.top)
@@ -66,7 +76,7 @@ def _head(look: Any, u: float, v: float) -> Any:
     return (1.0 - math.sqrt(max(ring, 0.0))) * look.width
 
 
-@compiled
+@part
 def _mane(look: Any, u: float, v: float) -> Any:
     """Return how far a point lies inside the hair as seen from the front, in units."""
     wide = look.width + look.hair_side
@@ -81,7 +91,7 @@ def _mane(look: Any, u: float, v: float) -> Any:
     return radius - corner - min(max(beside, below), 0.0)
 
 
-@compiled
+@part
 def backdrop(canvas: Any, look: Any, plane: Any) -> None:
     """Paint the background: a slope of light, and an edge somewhere."""
     cosine, sine = math.cos(look.back_turn), math.sin(look.back_turn)
@@ -93,7 +103,7 @@ def backdrop(canvas: Any, look: Any, plane: Any) -> None:
             over(canvas, row, col, look.back_rgb, light, 1.0)
 
 
-@compiled
+@part
 def _strand(look: Any, u: float, v: float) -> Any:
     """Return the brightness of hair: strands that fall from the parting, and a sheen."""
     fall = u / (1.15 + 0.35 * max(v + 1.0, 0.0))
@@ -102,7 +112,7 @@ def _strand(look: Any, u: float, v: float) -> Any:
     return 0.82 + 0.13 * streak + 0.5 * sheen * (1.0 - look.ambient * 0.5)
 
 
-@compiled
+@part
 def behind(canvas: Any, look: Any, plane: Any) -> None:
     """Paint what lies behind the face: hair, neck, clothes, ears."""
     sharp = UNIT * look.scale
@@ -127,7 +137,7 @@ def behind(canvas: Any, look: Any, plane: Any) -> None:
                 over(canvas, row, col, look.skin_rgb, 0.75 - 0.12 * (1.0 - min(lobe, 1.0)), ear)
 
 
-@compiled
+@part
 def _relief(look: Any, x: float, y: float) -> Any:
     """Return the share of light on the relief of the face: sockets, nose, cheeks, chin, folds."""
     side = 1.0 if x > 0.0 else -1.0
@@ -152,7 +162,7 @@ def _relief(look: Any, x: float, y: float) -> Any:
     return light * (1.0 + 0.05 * side * look.light_x)
 
 
-@compiled
+@part
 def face(canvas: Any, look: Any, plane: Any) -> None:
     """Paint the skin of the face with its light, and the beard."""
     sharp = UNIT * look.scale
@@ -183,7 +193,7 @@ def face(canvas: Any, look: Any, plane: Any) -> None:
                 over(canvas, row, col, look.hair_rgb, 0.45 + 0.5 * light, share)
 
 
-@compiled
+@part
 def fringe(canvas: Any, look: Any, plane: Any) -> None:
     """Paint the hair that lies over the forehead and the temples."""
     sharp = UNIT * look.scale

@@ -1,0 +1,242 @@
+"""The sweep end to end: against the oracle, call counts, memory, options, warnings."""
+
+import gc
+import tempfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+import fastprune
+from fastprune import reference
+from fastprune.activations import CutStore
+from fastprune.errors import FastpruneError, OptionError
+from fastprune.passes import Passes
+from fastprune.progress import FastpruneWarning
+from fastprune.suffix.engine import Block
+from tests.test_suffix import CHANNELS, IMAGE, build, deepid, normalized, pictures, unknown_tail
+
+CLASSES = 7
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build(deepid)
+
+
+def labelled(model, count, seed):
+    """Images with B's own classes as labels, one in eight wrong."""
+    images = pictures(count, seed)
+    labels = model.predict(images, verbose=0).argmax(axis=1)
+    labels[::8] = (labels[::8] + 1) % model.output_shape[-1]
+    return images, labels
+
+
+@pytest.fixture(scope="module")
+def sets(model):
+    images, _ = labelled(model, 41, 3)
+    target = np.zeros(len(images), int)
+    return {
+        "valid": labelled(model, 150, 1),
+        "clean": {"test": labelled(model, 67, 2)},
+        "backdoored": {"bd": (images, target)},
+    }
+
+
+def expected_counts(model, order, images, labels):
+    """hits, goodnet_hits, flagged at every step, from plain Keras on zeroed weights."""
+    classes = [
+        reference.classes(model, "prune_me", order[:step], images) for step in range(CHANNELS + 1)
+    ]
+    right = [np.sum(found == labels) for found in classes]
+    both = [np.sum((found == classes[0]) & (found == labels)) for found in classes]
+    return right, both, [np.sum(found != classes[0]) for found in classes]
+
+
+@pytest.mark.parametrize("engine", ["auto", "keras"])
+@pytest.mark.parametrize("body", [deepid, normalized, unknown_tail], ids=lambda body: body.__name__)
+def test_every_count_is_that_of_plain_keras(body, engine):
+    model = build(body)
+    valid, test = labelled(model, 150, 1), labelled(model, 67, 2)
+    result = fastprune.sweep(
+        model, valid=valid, clean={"test": test}, engine=engine, cut_layer="cut_here"
+    )
+    layer = keras.Model(model.input, model.get_layer("cut_here").output)
+    expected_order = reference.order(layer.predict(valid[0], verbose=0))
+    np.testing.assert_array_equal(result.order, expected_order)
+    assert result.near_ties == 0
+    for name, (images, labels) in (("valid", valid), ("test", test)):
+        counts = result.sets[name].counts
+        assert counts.images == len(images)
+        expected = expected_counts(model, result.order, images, labels)
+        for found, wanted in zip(
+            (counts.hits, counts.goodnet_hits, counts.flagged), expected, strict=True
+        ):
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_prefix_runs_once_per_image_for_any_number_of_orders(model, sets, monkeypatch):
+    seen = []
+    run = Passes._run
+
+    def counted(self, prefix, chunk):
+        seen.append(len(chunk.labels))
+        return run(self, prefix, chunk)
+
+    monkeypatch.setattr(Passes, "_run", counted)
+    orders = ["ascending", "descending", "random:3"]
+    results = fastprune.sweep_orders(model, orders=orders, cut_layer="cut_here", **sets)
+    assert sum(seen) == 150 + 67 + 41
+    assert [result.order_name for result in results] == orders
+    for result, order in zip(results, orders, strict=True):
+        alone = fastprune.sweep(model, order=order, cut_layer="cut_here", **sets)
+        np.testing.assert_array_equal(alone.order, result.order)
+        for name, part in result.sets.items():
+            np.testing.assert_array_equal(part.counts.hits, alone.sets[name].counts.hits)
+
+
+def test_only_the_validation_set_chooses(model, sets):
+    whole = fastprune.sweep(model, cut_layer="cut_here", **sets)
+    alone = fastprune.sweep(model, valid=sets["valid"], cut_layer="cut_here")
+    np.testing.assert_array_equal(whole.order, alone.order)
+    assert whole.crossings == alone.crossings
+    assert list(whole.sets) == ["valid", "test", "bd"]
+    assert [part.kind for part in whole.sets.values()] == ["clean", "clean", "backdoored"]
+
+
+def test_the_order_may_be_taken_from_the_prune_layer(model, sets):
+    result = fastprune.sweep(model, valid=sets["valid"], rank_on="prune", cut_layer="cut_here")
+    layer = keras.Model(model.input, model.get_layer("prune_me").output)
+    activations = layer.predict(sets["valid"][0], verbose=0).astype(np.float64)
+    means = activations.reshape(-1, CHANNELS).mean(axis=0)
+    np.testing.assert_allclose(result.activations, means, rtol=1e-5)
+    np.testing.assert_array_equal(result.order, np.argsort(means, kind="stable"))
+
+
+def test_a_set_from_a_file_gives_what_its_arrays_give(model, sets, tmp_path):
+    images, labels = sets["valid"]
+    with h5py.File(tmp_path / "valid.h5", "w") as file:
+        file["data"] = images.transpose(0, 3, 1, 2).astype(np.float64)
+        file["label"] = labels.astype(np.float64)
+    from_file = fastprune.sweep(model, valid=tmp_path / "valid.h5", cut_layer="cut_here")
+    from_arrays = fastprune.sweep(model, valid=(images, labels), cut_layer="cut_here")
+    np.testing.assert_array_equal(
+        from_file.sets["valid"].counts.hits, from_arrays.sets["valid"].counts.hits
+    )
+    assert from_file.sets["valid"].source["layout"] == "channels first"
+
+
+def test_kept_activations_above_the_budget_go_to_a_file_without_a_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    store = CutStore(budget=100)
+    values = [np.arange(12, dtype=np.float32).reshape(2, 3, 2) + i for i in range(4)]
+    for part in values:
+        store.append(Block(part, np.arange(2), 2))
+    assert (store.in_memory, store.on_disk) == (96, 96)
+    assert list(tmp_path.iterdir()) == [], "a crash would leave it behind"
+    for block, part in zip(store, values, strict=True):
+        np.testing.assert_array_equal(block.values, part)
+    store.close()
+    gc.collect()
+    assert len(store) == 0
+
+
+def test_a_budget_changes_no_count(model, sets, monkeypatch):
+    spilled = []
+    to_disk = CutStore._to_disk
+    monkeypatch.setattr(
+        CutStore, "_to_disk", lambda self, values: (spilled.append(1), to_disk(self, values))[1]
+    )
+    monkeypatch.setattr("fastprune.sweeping.machine.parse_size", lambda _: 4000)
+    for engine in ("auto", "keras"):
+        small = fastprune.sweep(model, cut_layer="cut_here", engine=engine, **sets)
+        assert spilled
+        spilled.clear()
+        monkeypatch.undo()
+        large = fastprune.sweep(model, cut_layer="cut_here", engine=engine, **sets)
+        for name, part in large.sets.items():
+            np.testing.assert_array_equal(part.counts.hits, small.sets[name].counts.hits)
+        monkeypatch.setattr(
+            CutStore, "_to_disk", lambda self, values: (spilled.append(1), to_disk(self, values))[1]
+        )
+        monkeypatch.setattr("fastprune.sweeping.machine.parse_size", lambda _: 4000)
+
+
+def test_verify_compares_every_class_with_plain_keras(model, sets, monkeypatch):
+    result = fastprune.sweep(model, cut_layer="cut_here", verify=3, **sets)
+    verified = result.options["verified"]
+    assert len(verified["steps"]) == 3
+    assert verified["compared"] == 3 * (150 + 67 + 41)
+    # One wrong class anywhere is an error that names the image and the step.
+    classes = reference.classes
+
+    def wrong(*arguments):
+        found = classes(*arguments)
+        found[5] = (found[5] + 1) % CLASSES
+        return found
+
+    monkeypatch.setattr(reference, "classes", wrong)
+    with pytest.raises(FastpruneError, match=r"image 5 of valid at n_pruned \d"):
+        fastprune.sweep(model, cut_layer="cut_here", verify=1, **sets)
+
+
+def test_near_chance_accuracy_names_the_scale(model, sets):
+    images, labels = sets["valid"]
+    with pytest.warns(FastpruneWarning, match="--scale 1 it would be right on 8"):
+        fastprune.sweep(model, valid=(images, labels), scale=1e9, cut_layer="cut_here")
+
+
+def test_samples_hold_the_classes_of_their_images(model, sets):
+    result = fastprune.sweep(model, cut_layer="cut_here", **sets)
+    for part in result.sets.values():
+        samples = part.samples
+        assert samples.images.shape == (8, *IMAGE)
+        for step in (0, 3, CHANNELS):
+            expected = reference.classes(model, "prune_me", result.order[:step], samples.images)
+            np.testing.assert_array_equal(samples.classes[step], expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"order": "upward"}, "ascending, descending, random:SEED or a text file"),
+        ({"order": [0, 1, 2]}, "names each of the channels"),
+        ({"drops": (2, 2.0)}, "each once"),
+        ({"drops": (0,)}, "above 0"),
+        ({"drops": (float("nan"),)}, "above 0"),
+        ({"drop_kind": "absolute"}, "drop_kind"),
+        ({"rank_on": "conv"}, "rank_on"),
+        ({"scale": 0}, "scale"),
+        ({"verify": 9}, "from 0 to 7 steps"),
+        ({"memory": "1K"}, "memory budget"),
+        ({"engine": "fast"}, "engine"),
+    ],
+)
+def test_options_that_cannot_be_meant(model, sets, options, match):
+    with pytest.raises(OptionError, match=match):
+        fastprune.sweep(model, valid=sets["valid"], cut_layer="cut_here", **options)
+
+
+def test_two_sets_of_one_name(model, sets):
+    with pytest.raises(FastpruneError, match="'valid' twice"):
+        fastprune.sweep(model, valid=sets["valid"], clean={"valid": sets["valid"]})
+
+
+def test_networks_of_every_step_match_the_counts(model, sets):
+    """B′ and G made of the result say what the sweep counted, at any step and drop."""
+    images, labels = sets["clean"]["test"]
+    result = fastprune.sweep(model, cut_layer="cut_here", drops=(2, 50), **sets)
+    counts = result.sets["test"].counts
+    for step in (0, 2, CHANNELS):
+        repaired = result.repaired(n_pruned=step).predict(images, verbose=0)
+        goodnet = result.goodnet(n_pruned=step).predict(images, verbose=0)
+        assert goodnet.shape[1] == CLASSES + 1
+        assert np.sum(repaired.argmax(1) == labels) == counts.hits[step]
+        assert np.sum(goodnet.argmax(1) == labels) == counts.goodnet_hits[step]
+        assert np.sum(goodnet.argmax(1) == CLASSES) == counts.flagged[step]
+    crossed = result.crossing(2)
+    np.testing.assert_array_equal(
+        result.repaired(2).get_layer("prune_me").get_weights()[0],
+        result.repaired(n_pruned=crossed).get_layer("prune_me").get_weights()[0],
+    )
