@@ -12,6 +12,8 @@ import io
 import json
 import math
 import re
+import shutil
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -69,6 +71,8 @@ def load_model(path: Path) -> Any:
     NetworkError
         When there is no such file, it is no network, or it holds what is not Keras's own.
     """
+    import h5py
+
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no such file"
         message = f"expected a network file (.keras or .h5); got {found} ({path}); check the path"
@@ -79,8 +83,16 @@ def load_model(path: Path) -> Any:
     if path.suffix not in (".h5", ".hdf5"):
         message = f"expected a network file (.keras or .h5); got {path.name!r} ({path}); rename it"
         raise NetworkError(message)
-    described, stored = _check_hdf5(path)
-    return _load_with_keras(path, stored) if described else _load_deepid_weights(path, stored)
+    config, stored = _check_hdf5(path)
+    if config is None:
+        return _load_deepid_weights(path, stored)
+    if not _lacks_input(config):
+        return _load_with_keras(path, stored)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(shutil.copy(path, folder))
+        with h5py.File(copy, "a") as file:
+            file.attrs["model_config"] = json.dumps(_with_input(config))
+        return _load_with_keras(copy, stored)
 
 
 def fingerprint(path: Path) -> str:
@@ -213,25 +225,29 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
             raise NetworkError(message)
 
 
-def _check_hdf5(path: Path) -> tuple[bool, int]:
-    """Check an ``.h5`` network; return whether it holds a configuration, and how many weights."""
+def _check_hdf5(path: Path) -> tuple[Any, int]:
+    """Check an ``.h5`` network; return its configuration or None, and how many weights it holds."""
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
             stored = _check_own(file, path)
             if "model_config" not in file.attrs:
-                return False, stored
+                return None, stored
             attribute = file.attrs.get_id("model_config")
             if attribute.shape != () or attribute.dtype.itemsize > MAX_CONFIG_BYTES:
                 message = f"expected a configuration, one text of at most 8 MB; got more ({path})"
                 raise NetworkError(message)
-            config = _text(file.attrs["model_config"])
-            if len(config) > MAX_CONFIG_BYTES:
+            text = _text(file.attrs["model_config"])
+            if len(text) > MAX_CONFIG_BYTES:
                 message = f"expected a configuration of at most 8 MB; got more ({path})"
                 raise NetworkError(message)
-            check_config(json.loads(config), path)
-            return True, stored
+            config = json.loads(text)
+            check_config(config, path)
+            if not (isinstance(config, dict) and isinstance(config.get("config"), dict | list)):
+                message = f"expected a configuration of layers; got none ({path}); save it again"
+                raise NetworkError(message)
+            return config, stored
     except NetworkError:
         raise
     except Exception as error:  # h5py raises whatever HDF5 trips over in a damaged file
@@ -266,6 +282,31 @@ def _check_own(file: Any, path: Path) -> int:
             else:
                 stored += item.size
     return stored
+
+
+def _lacks_input(config: dict[str, Any]) -> bool:
+    """Return whether a Sequential was written before Keras 2.4: its first layer has the shape."""
+    layers = config["config"]
+    layers = layers.get("layers") if isinstance(layers, dict) else layers
+    first = layers[0].get("config") if isinstance(layers, list) and layers else None
+    return (
+        config.get("class_name") == "Sequential"
+        and layers[0].get("class_name") != "InputLayer"
+        and isinstance(first, dict)
+        and "batch_input_shape" in first
+    )
+
+
+def _with_input(config: dict[str, Any]) -> dict[str, Any]:
+    """Give such a Sequential an InputLayer: Keras 3 takes the batch's axis for one of the image."""
+    inner = config["config"]
+    inner = inner if isinstance(inner, dict) else {"name": "sequential", "layers": inner}
+    first, *others = inner["layers"]
+    settings = dict(first["config"])
+    shape = {"batch_input_shape": settings.pop("batch_input_shape"), "name": "input"}
+    start = {"class_name": "InputLayer", "config": shape}
+    layers = [start, {**first, "config": settings}, *others]
+    return {**config, "config": {**inner, "layers": layers}}
 
 
 def _load_with_keras(path: Path, stored: int) -> Any:

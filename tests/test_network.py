@@ -67,8 +67,11 @@ def old_config(model, version):
     if isinstance(model, keras.Sequential):
         shape = [None, *model.input_shape[1:]]
         found[0]["config"]["batch_input_shape"] = shape
-        config["build_input_shape"] = shape
-        return {"class_name": "Sequential", "config": config}
+        if not first:
+            start = {"batch_input_shape": shape, "dtype": "float32", "name": "start"}
+            found.insert(0, {"class_name": "InputLayer", "config": start})
+        old = version < "2.2.3"
+        return {"class_name": "Sequential", "config": found if old else config}
     ends = (model.layers[0].name, model.layers[-1].name)
     config |= {key: [[end, 0, 0]] for key, end in zip(("input_layers", "output_layers"), ends)}  # noqa: B905
     return {"class_name": "Model" if first else "Functional", "config": config}
@@ -117,7 +120,7 @@ def same(network, model, images):
 
 
 @pytest.mark.parametrize("name", ["deepid_like", "vgg_like", "batchnorm"])
-@pytest.mark.parametrize("version", ["2.2.4", "2.3.1", "2.4.0", "2.7.0", "2.13.1"])
+@pytest.mark.parametrize("version", ["2.1.6", "2.2.4", "2.3.1", "2.4.0", "2.7.0", "2.13.1"])
 def test_h5_files_of_old_keras(tmp_path, make_network, make_images, name, version):
     model = make_network(name)
     write_old(tmp_path / "old.h5", model, version)

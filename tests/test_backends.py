@@ -1,0 +1,48 @@
+"""The same sweep on Keras's other backends, each in a process of its own."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import numpy as np
+import fastprune
+from fastprune import backend, reference
+from tests.test_suffix import CHANNELS, build, deepid, pictures, unknown_tail
+
+assert backend.name() == "{name}", backend.name()
+for body in (deepid, unknown_tail):
+    model = build(body)
+    images = pictures(75)
+    labels = model.predict(images, verbose=0).argmax(axis=1)
+    for engine in ("auto", "keras"):
+        result = fastprune.sweep(
+            model, valid=(images, labels), clean=dict(first=(images[:13], labels[:13])),
+            engine=engine, cut_layer="cut_here", verify=2,
+        )
+        for name, count in (("valid", 75), ("first", 13)):
+            for step in range(CHANNELS + 1):
+                expected = reference.classes(model, "prune_me", result.order[:step], images[:count])
+                hits = result.sets[name].counts.hits[step]
+                assert hits == np.sum(expected == labels[:count]), (engine, name, step)
+    goodnet = result.goodnet(n_pruned=3).predict(images, verbose=0).argmax(axis=1)
+    assert np.sum(goodnet == model.output_shape[-1]) == result.sets["valid"].counts.flagged[3]
+print("agrees")
+"""
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "jax", "torch"])
+def test_a_small_sweep_on_every_backend(name):
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")
+    here = Path(__file__).resolve().parent.parent
+    environment = {**os.environ, "KERAS_BACKEND": name, "PYTHONPATH": str(here)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT.format(name=name)],
+        capture_output=True, text=True, env=environment, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "agrees", done.stderr[-2000:]
