@@ -14,11 +14,16 @@ from typing import Any, Union
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastprune.convert import to_channels_last
 from fastprune.errors import DataError, OptionError
 from fastprune.stream import prefetched
 
 SetSource = Union[str, Path, "tuple[ArrayLike, ArrayLike]"]
 """Where a set comes from: an HDF5 file, or (images, labels) arrays."""
+
+
+PIECE = 32
+"""Images read from a file at a time: raw pixels that still lie in the cache when converted."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ class ImageSet:
         """Stream the set in chunks of `size` images, in order, the last one ragged.
 
         Reading and converting run ahead of the caller by two chunks, so that the network never
-        waits; three chunks are in memory at most.
+        waits; four chunks are in memory at most.
 
         Raises
         ------
@@ -151,38 +156,39 @@ class ImageSet:
 
     def _read(self, start: int, stop: int) -> NDArray[np.float32]:
         """Return images start … stop as finite float32 (n, height, width, channels) / scale."""
-        from fastprune.convert import to_channels_last
+        images = np.empty((stop - start, *self.input_shape), np.float32)
+        for first in range(start, stop, PIECE):
+            last = min(first + PIECE, stop)
+            part = images[first - start : last - start]
+            bad = to_channels_last(self._raw(first, last), self.channels_first, self.scale, part)
+            if bad >= 0:
+                message = (
+                    f"expected finite pixels; got NaN or infinity in image {first + bad} "
+                    f"({self._where}); remove or mend that image"
+                )
+                raise DataError(message)
+        return images
 
+    def _raw(self, start: int, stop: int) -> NDArray[Any]:
+        """Return images start … stop as they lie in the source, valid until the next call.
+
+        Files are read into one small buffer that is reused: memory stays flat, and a lab file takes
+        0.027 s instead of 0.039 s (716 MB, warm cache).
+        """
+        if self._file is None:
+            raw: NDArray[Any] = self._images[start:stop]
+            return raw
+        if self._buffer is None:
+            self._buffer = np.empty((PIECE, *self._images.shape[1:]), self._images.dtype)
+        count = stop - start
         try:
-            raw = self._raw(start, stop)
+            self._images.read_direct(self._buffer, np.s_[start:stop], np.s_[:count])
         except OSError as error:
             message = (
                 f"expected images {start} to {stop - 1} of {len(self)}; got {error} "
                 f"({self._where}); copy the file again, it may be truncated"
             )
             raise DataError(message) from error
-        images = np.empty((stop - start, *self.input_shape), np.float32)
-        bad = to_channels_last(raw, self.channels_first, self.scale, images)
-        if bad >= 0:
-            message = (
-                f"expected finite pixels; got NaN or infinity in image {start + bad} "
-                f"({self._where}); remove or mend that image"
-            )
-            raise DataError(message)
-        return images
-
-    def _raw(self, start: int, stop: int) -> NDArray[Any]:
-        """Return images start … stop as they lie in the source, valid until the next call.
-
-        Files are read into one buffer that is reused: memory stays flat, and a lab file takes
-        0.027 s instead of 0.039 s (716 MB, warm cache).
-        """
-        if self._file is None:
-            return self._images[start:stop]
-        count = stop - start
-        if self._buffer is None or len(self._buffer) < count:
-            self._buffer = np.empty((count, *self._images.shape[1:]), self._images.dtype)
-        self._images.read_direct(self._buffer, np.s_[start:stop], np.s_[:count])
         return self._buffer[:count]
 
 

@@ -25,7 +25,9 @@ def check_writable(folder: str | Path) -> Path:
         if place.exists():
             break
     if not place.is_dir():
-        message = f"expected a folder to write results to; got a file ({place}); name another folder"
+        message = (
+            f"expected a folder to write results to; got a file ({place}); name another folder"
+        )
         raise OutputError(message)
     try:
         with tempfile.TemporaryFile(dir=place):
@@ -94,9 +96,11 @@ def whole_folder(folder: str | Path, *, last: str, replaces: frozenset[str]) -> 
         staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
         yield staging
         new = sorted((item.name for item in staging.iterdir()), key=lambda name: name == last)
+        _refuse_folders(folder, new)
         (folder / last).unlink(missing_ok=True)
         for name in replaces.difference(new):
-            (folder / name).unlink(missing_ok=True)
+            if not (folder / name).is_dir():
+                (folder / name).unlink(missing_ok=True)
         for name in new:
             with open(staging / name, "rb") as written:
                 os.fsync(written.fileno())
@@ -109,3 +113,13 @@ def whole_folder(folder: str | Path, *, last: str, replaces: frozenset[str]) -> 
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def _refuse_folders(folder: Path, names: list[str]) -> None:
+    """Refuse names that are folders in `folder`: found later, half of the files would be new."""
+    for name in names:
+        if (folder / name).is_dir():
+            message = (
+                f"expected to write {folder / name}; got a folder of that name; name another place"
+            )
+            raise OutputError(message)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from fastprune.suffix.engine import Block, Engine, Steps
 
 SAMPLES = 8
 """Images of each set that are kept for the plots."""
+
+TURN = 4
+"""Blocks per core that the suffix evaluates before the prefix goes on."""
 
 
 @dataclass(eq=False)
@@ -105,7 +108,7 @@ class Passes:
     ) -> None:
         self.network, self.engine, self.size = network, engine, size
         self.steps, self.progress, self.rank_on = steps, progress, rank_on
-        self.store = CutStore(budget)
+        self.store = CutStore(budget, network.pruned_value)
         signature = (((None, *network.input_shape), "float32"),)
         self._prefix = _compiled(network.prefix, signature)
         # Two networks, so that only the validation pass pays for the prune layer's output.
@@ -161,26 +164,25 @@ class Passes:
         return tallies
 
     def _all_steps(
-        self, blocks: Iterable[Block], orders: list[NDArray[np.int64]]
+        self, blocks: Iterator[Block], orders: list[NDArray[np.int64]]
     ) -> Iterator[list[Steps]]:
         """Evaluate blocks under every order, in order.
 
-        Compiled loops hold no lock: they run in threads beside the prefix of the next blocks, and
-        fill the moments in which that leaves a core idle.
+        Compiled loops hold no lock: several blocks run side by side, one a core. They take turns with
+        the prefix, which fills all cores by itself: beside it both are slower (2.5 s instead of
+        2.0 s for a lab set).
         """
         if not self.engine.threaded:
             for block in blocks:
                 yield [self.engine.classes(block, order) for order in orders]
             return
-        waiting: deque[list[Future[Steps]]] = deque()
         workers = machine.cores()
         with ThreadPoolExecutor(workers, "fastprune-suffix") as pool:
-            for block in blocks:
-                waiting.append([pool.submit(self.engine.classes, block, o) for o in orders])
-                if len(waiting) > 2 * workers:
-                    yield [future.result() for future in waiting.popleft()]
-            while waiting:
-                yield [future.result() for future in waiting.popleft()]
+            while group := list(islice(blocks, TURN * workers)):
+                jobs = [(block, order) for block in group for order in orders]
+                found = list(pool.map(self.engine.classes, *zip(*jobs, strict=True)))
+                for start in range(0, len(found), len(orders)):
+                    yield found[start : start + len(orders)]
 
 
 def _compiled(model: Any, signature: Any) -> Any:

@@ -74,7 +74,11 @@ def make_order(order: Order, means: NDArray[np.float64]) -> NDArray[np.int64]:
     [1, 3, 2, 0]
     """
     if not isinstance(order, str | Path):
-        return _permutation(np.asarray(order), len(means), "the order given")
+        try:
+            indices = np.asarray(order)
+        except ValueError:  # lists of several lengths
+            indices = np.array([])
+        return _permutation(indices, len(means), "the order given")
     if order == "ascending":
         return np.argsort(means, kind="stable").astype(np.int64)
     if order == "descending":
@@ -107,7 +111,7 @@ def order_name(order: Order) -> str:
 def _read(path: Path) -> NDArray[Any]:
     try:
         words = path.read_text(encoding="utf-8").replace(",", " ").strip("[] \n").split()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         message = (
             "expected the order to be ascending, descending, random:SEED or a text file of channel "
             f"indices; got {str(path)!r}, which is none; check the spelling or the path"
@@ -123,7 +127,7 @@ def _read(path: Path) -> NDArray[Any]:
 def _permutation(order: NDArray[Any], n_channels: int, where: str) -> NDArray[np.int64]:
     whole = order.ndim == 1 and order.dtype.kind in "iu"
     if not whole or not np.array_equal(np.sort(order), np.arange(n_channels)):
-        inside = order[(order >= 0) & (order < n_channels)] if whole else order[:0]
+        inside = order[(order >= 0) & (order < n_channels)] if whole else np.array([])
         missing = sorted(set(range(n_channels)) - set(inside.tolist()))
         problem = f"missing {missing[:5]}" if missing else "repeated or foreign ones"
         message = (

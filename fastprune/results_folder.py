@@ -45,11 +45,15 @@ def load(folder: str | Path) -> SweepResult:
                 "update fastprune"
             )
             raise OutputError(message)
-        with np.load(folder / "samples.npz", allow_pickle=False) as samples:
+        # Opened here: np.load leaves a damaged file open.
+        with (
+            open(folder / "samples.npz", "rb") as file,
+            np.load(file, allow_pickle=False) as samples,
+        ):
             return _from_json(found, samples)
     except OutputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except Exception as error:  # json, zipfile and numpy raise whatever damage makes them trip over
         message = (
             f"expected a complete results directory of fastprune; got {type(error).__name__}: "
             f"{error} ({path}); run fastprune sweep --out {folder} again"
@@ -148,6 +152,6 @@ def _files_of(folder: Path) -> frozenset[str]:
     """Return the names that an earlier run left in `folder`, by its own account."""
     try:
         found = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-        return frozenset(name for name in found["files"] if name == Path(name).name)
+        return frozenset(name for name in found["files"] if name and name == Path(name).name)
     except (OSError, ValueError, KeyError, TypeError):
         return frozenset()

@@ -62,8 +62,10 @@ def _with_tf_data(read: Read, n_chunks: int, shape: tuple[int | None, ...]) -> I
 
     # One call at a time: h5py holds a global lock, and one reader keeps the network fed.
     chunks = tf.data.Dataset.range(n_chunks).map(load, num_parallel_calls=1, deterministic=True)
+    options = tf.data.Options()
+    options.autotune.enabled = False
     try:
-        yield from chunks.prefetch(AHEAD)
+        yield from chunks.prefetch(AHEAD).with_options(options)
     except tf.errors.OpError as error:
         raise (failure[0] if failure else error) from None
 

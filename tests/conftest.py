@@ -118,11 +118,13 @@ def make_network():
 
 @pytest.fixture(scope="session")
 def make_images():
-    """Return a factory of (images, labels): uint8 values channels last, labels of all classes."""
+    """Return a factory of (images, labels): uint8 channels last, striped and tinted, any labels."""
 
     def make(n=20, *, seed=0, shape=SHAPE, n_classes=CLASSES):
         rng = np.random.default_rng(seed)
-        images = rng.integers(0, 256, (n, *shape)).astype(np.uint8)
+        noise = rng.integers(0, 256, (n, *shape))
+        stripes = rng.random((n, shape[0], 1, shape[2])) < rng.random((n, 1, 1, 1))
+        images = (noise * stripes * rng.random((n, 1, 1, shape[2]))).astype(np.uint8)
         return images, rng.integers(0, n_classes, n)
 
     return make

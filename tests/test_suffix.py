@@ -239,22 +239,6 @@ def test_exact_ties_are_near_ties_and_keras_has_the_last_word():
         assert (steps.classes == 2).all()
 
 
-def test_weights_that_are_no_numbers_are_left_to_keras():
-    model = build(deepid)
-    weights = model.layers[-1].get_weights()
-    weights[1][3] = np.nan
-    model.layers[-1].set_weights(weights)
-    network = load_network(model)
-    engine = make_engine(network, "auto")
-    assert engine.name != "incremental"
-    images = pictures()
-    steps = engine.classes(engine.block(network.prefix(images)), np.arange(CHANNELS))
-    np.testing.assert_array_equal(
-        steps.classes[0], reference.classes(model, "prune_me", [], images)
-    )
-    assert steps.near_ties.all()
-
-
 def decide(scores):
     scratch = np.empty((2, len(scores)), np.float32)
     size = np.uint64(len(scores))

@@ -32,8 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _import_keras_quietly()
         status: int = arguments.run(arguments)
+        sys.stdout.flush()  # here, where a closed pipe is still caught
     except FastpruneError as error:
-        print(f"fastprune: error: {error}", file=sys.stderr)
+        # A path or a layer's name may hold line breaks or escape sequences.
+        line = "".join(letter if letter.isprintable() else "?" for letter in str(error))
+        print(f"fastprune: error: {line}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # a reader such as head has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process

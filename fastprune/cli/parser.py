@@ -12,8 +12,8 @@ from fastprune import __version__
 
 DESCRIPTION = """\
 The pruning defense on backdoored networks: prune the channels of a late convolution one by one,
-least active on clean validation images first, and measure the repaired network B' and the detector G
-at every step."""
+least active on clean validation images first, and measure the repaired network B' and the
+detector G at every step."""
 
 
 def make_parser() -> argparse.ArgumentParser:

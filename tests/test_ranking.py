@@ -1,0 +1,145 @@
+"""Channel orders: sorted stably, read from files, refused where they are no permutation."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from fastprune import reference
+from fastprune.errors import OptionError
+from fastprune.ranking import MeanActivation, check_order, make_order, order_name
+
+MEANS = np.array([0.5, 0.0, 0.2, 0.0, 0.9, 0.2])
+
+activations = arrays.arrays(
+    np.float32,
+    st.tuples(st.integers(1, 9), st.integers(1, 3), st.integers(1, 3), st.just(4)),
+    elements=st.floats(-100, 100, width=32),
+)
+
+
+@given(activations, st.data())
+def test_means_do_not_depend_on_the_chunks(values, data):
+    bounds = sorted(data.draw(st.lists(st.integers(0, len(values)), max_size=4)))
+    ranker = MeanActivation(4)
+    for part in np.split(values, bounds):
+        ranker.add(part)
+    expected = values.reshape(-1, 4).astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(ranker.means, expected, rtol=1e-12, atol=1e-9)
+
+
+def test_means_are_summed_in_float64():
+    ranker = MeanActivation(1)
+    ranker.add(np.full((1, 1, 1, 1), 2**24, np.float32))
+    for _ in range(8):
+        ranker.add(np.ones((1, 1, 1, 1), np.float32))
+    assert ranker.means[0] == (2**24 + 8) / 9
+
+
+def test_no_activations_have_mean_zero():
+    assert MeanActivation(3).means.tolist() == [0, 0, 0]
+
+
+def test_ties_stand_in_the_order_of_their_indices_both_ways():
+    assert make_order("ascending", MEANS).tolist() == [1, 3, 2, 5, 0, 4]
+    assert make_order("descending", MEANS).tolist() == [4, 0, 2, 5, 1, 3]
+
+
+@given(arrays.arrays(np.float64, st.integers(1, 70), elements=st.sampled_from([0.0, 0.5, 1.0])))
+def test_ascending_is_the_order_of_the_oracle(means):
+    np.testing.assert_array_equal(
+        make_order("ascending", means), reference.order(means.astype(np.float32)[None])
+    )
+
+
+@given(st.integers(0, 2**40), st.integers(1, 30))
+def test_random_orders_are_permutations_that_repeat(seed, n_channels):
+    first = make_order(f"random:{seed}", np.zeros(n_channels))
+    assert sorted(first.tolist()) == list(range(n_channels))
+    np.testing.assert_array_equal(first, make_order(f"random:{seed}", np.zeros(n_channels)))
+
+
+def test_seeds_differ():
+    found = {tuple(make_order(f"random:{seed}", np.zeros(20))) for seed in range(10)}
+    assert len(found) == 10
+
+
+@pytest.mark.parametrize(
+    "text", ["1 3 2 5 0 4", "1,3,2,5,0,4", "[1, 3,\n2, 5, 0, 4]\n", "1\n3\n2\n5\n0\n4"]
+)
+def test_files_of_indices(tmp_path, text):
+    path = tmp_path / "order.txt"
+    path.write_text(text)
+    for order in (path, str(path)):
+        check_order(order)
+        found = make_order(order, MEANS)
+        assert found.tolist() == [1, 3, 2, 5, 0, 4]
+        assert found.dtype == np.int64
+        assert order_name(order) == str(path)
+
+
+def test_indices_given():
+    for order in ([5, 4, 3, 2, 1, 0], (5, 4, 3, 2, 1, 0), np.arange(5, -1, -1, dtype=np.uint8)):
+        found = make_order(order, MEANS)
+        assert found.tolist() == [5, 4, 3, 2, 1, 0]
+        assert found.dtype == np.int64
+        assert order_name(order) == "given"
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        ([0, 1, 2, 3, 4], ("0 … 5 once", "5 indices, missing [5]")),
+        ([0, 1, 2, 3, 4, 4], ("missing [5]",)),
+        ([0, 1, 2, 3, 4, 5, 5], ("repeated or foreign",)),
+        ([0, 1, 2, 3, 4, 6], ("missing [5]",)),
+        ([-1, 0, 1, 2, 3, 4], ("missing [5]",)),
+        ([], ("missing [0, 1, 2, 3, 4]",)),
+        ([[0, 1, 2, 3, 4, 5]], ("once",)),
+        ([0.0, 1.0, 2.0, 3.0, 4.0, 5.0], ("once",)),
+        ([True, False], ("once",)),
+        (["a"], ("once",)),
+        ([[0, 1], [2]], ("once",)),
+        (3, ("once",)),
+    ],
+)  # fmt: skip
+def test_orders_that_are_no_permutation(order, words):
+    with pytest.raises(OptionError) as caught:
+        make_order(order, MEANS)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"a b c", "whole numbers"), (b"0.5 1", "whole numbers"), (b"1e3", "whole numbers"),
+        (b"99999999999999999999", "whole numbers"), (b"\xff\xfe\x00", "which is none"),
+    ],
+)  # fmt: skip
+def test_files_that_are_no_order(tmp_path, content, word):
+    path = tmp_path / "order.txt"
+    path.write_bytes(content)
+    for use in (check_order, lambda order: make_order(order, MEANS)):
+        with pytest.raises(OptionError, match=word) as caught:
+            use(path)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("order", ["ascendign", "random", "random:", "random:x", "random:-1", ""])
+def test_words_that_are_no_order(order):
+    with pytest.raises(OptionError, match=re.escape("ascending, descending, random:SEED")):
+        check_order(order)
+
+
+def test_words_and_indices_are_checked_before_any_work(tmp_path):
+    for order in ("ascending", "descending", "random:7", [1, 0], np.arange(3)):
+        check_order(order)
+    for missing in (tmp_path / "none.txt", tmp_path, "no\0path"):
+        with pytest.raises(OptionError, match="which is none"):
+            check_order(missing)
