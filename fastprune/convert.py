@@ -35,7 +35,7 @@ def to_channels_last(
     int
         Index of the first image with a pixel that is not finite, or -1.
     """
-    if raw.dtype == np.bool_ or raw.dtype.kind == "f" and raw.dtype.itemsize not in (4, 8):
+    if raw.dtype == np.bool_ or (raw.dtype.kind == "f" and raw.dtype.itemsize not in (4, 8)):
         raw = raw.astype(np.float32)
     if not raw.dtype.isnative:
         raw = raw.astype(raw.dtype.newbyteorder("="))

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ from fastprune.convert import to_channels_last
 from fastprune.errors import DataError, OptionError
 from fastprune.stream import prefetched
 
-SetSource = Union[str, Path, "tuple[ArrayLike, ArrayLike]"]
+SetSource: TypeAlias = str | Path | tuple[ArrayLike, ArrayLike]
 """Where a set comes from: an HDF5 file, or (images, labels) arrays."""
 
 
@@ -94,7 +94,7 @@ class ImageSet:
             self._where = f"{self.path}:{data}"
             label_where = f"{self.path}:{label}"
         else:
-            images, labels = source  # type: ignore[misc]
+            images, labels = cast("tuple[ArrayLike, ArrayLike]", source)
             self._file, self._images, labels = None, np.asarray(images), np.asarray(labels)
             self._where, label_where = f"images of {name}", f"labels of {name}"
         self._buffer: NDArray[Any] | None = None
@@ -274,7 +274,8 @@ def _checked_labels(labels: Any, n_images: int, n_classes: int, where: str) -> N
         where,
         f"labels 0 … {n_classes - 1}, the classes of the network",
     )
-    return values.astype(np.int64)
+    whole: NDArray[np.int64] = values.astype(np.int64)
+    return whole
 
 
 def _refuse(bad: NDArray[np.bool_], values: Any, where: str, expected: str) -> None:

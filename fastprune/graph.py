@@ -10,8 +10,8 @@ from typing import Any
 from fastprune.errors import NetworkError
 
 ELEMENTWISE = frozenset({
-    "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "sigmoid", "tanh", "silu",
-    "swish", "softplus", "softsign", "hard_sigmoid", "hard_silu", "mish", "exponential",
+    "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "sigmoid", "tanh",
+    "silu", "swish", "softplus", "softsign", "hard_sigmoid", "hard_silu", "mish", "exponential",
     "log_sigmoid", "hard_tanh", "soft_shrink", "hard_shrink", "threshold", "squareplus",
 })  # fmt: skip
 """Activations that look at one value at a time; softmax, for one, mixes the channels."""
@@ -19,8 +19,9 @@ ELEMENTWISE = frozenset({
 CHANNEL_WISE = frozenset({
     "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "BatchNormalization", "MaxPooling2D",
     "AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D", "Dropout",
-    "SpatialDropout2D", "AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization",
-    "ZeroPadding2D", "Cropping2D", "UpSampling2D", "DepthwiseConv2D", "Rescaling", "Identity",
+    "SpatialDropout2D", "AlphaDropout", "GaussianDropout", "GaussianNoise",
+    "ActivityRegularization", "ZeroPadding2D", "Cropping2D", "UpSampling2D", "DepthwiseConv2D",
+    "Rescaling", "Identity",
 })  # fmt: skip
 """Layers whose output channel c depends on input channel c alone."""
 

@@ -14,8 +14,8 @@ compiled: Decorator = numba.njit(
 )
 """Compile at the first call and keep the machine code for later runs.
 
-``contract`` lets a product and a sum become one fused instruction; nothing else of IEEE 754 is given
-up. Without the GIL the reader, the network and the suffix run side by side.
+``contract`` lets a product and a sum become one fused instruction; nothing else of IEEE 754 is
+given up. Without the GIL the reader, the network and the suffix run side by side.
 """
 
 reordering: Decorator = numba.njit(

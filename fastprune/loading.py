@@ -291,6 +291,7 @@ def _lacks_input(config: dict[str, Any]) -> bool:
     first = layers[0].get("config") if isinstance(layers, list) and layers else None
     return (
         config.get("class_name") == "Sequential"
+        and isinstance(layers, list)
         and layers[0].get("class_name") != "InputLayer"
         and isinstance(first, dict)
         and "batch_input_shape" in first

@@ -157,9 +157,9 @@ def load_network(source: str | Path | Any, *, cut_layer: str | None = None) -> N
     if isinstance(source, Network):
         return source
     path = Path(source) if isinstance(source, str | Path) else None
-    model = loading.load_model(path) if path is not None else source
+    model: Any = loading.load_model(path) if path is not None else source
     graph = trace(model)
-    where = str(path) if path is not None else model.name
+    where = str(path) if path is not None else str(model.name)
     check_shapes(graph, where)
     cut = _choose(graph, cut_layer, where)
     return Network(

@@ -168,9 +168,8 @@ class Passes:
     ) -> Iterator[list[Steps]]:
         """Evaluate blocks under every order, in order.
 
-        Compiled loops hold no lock: several blocks run side by side, one a core. They take turns with
-        the prefix, which fills all cores by itself: beside it both are slower (2.5 s instead of
-        2.0 s for a lab set).
+        Compiled loops hold no lock: several blocks run side by side, one a core. They take turns
+        with the prefix, which fills all cores by itself.
         """
         if not self.engine.threaded:
             for block in blocks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastprune import backend
 from fastprune.errors import OptionError
 
-Order = Union[str, Path, Sequence[int], NDArray[np.integer]]
+Order: TypeAlias = str | Path | Sequence[int] | NDArray[np.integer]
 """``"ascending"``, ``"descending"``, ``"random:SEED"``, a file of indices, or the indices."""
 
 RANK_ON = ("cut", "prune")

@@ -40,7 +40,8 @@ def classes(
     ndarray of int64, shape (images,)
     """
     scores = predict(model, prune_layer, channels, images, batch_size)
-    return np.argmax(scores, axis=1).astype(np.int64)
+    found: NDArray[np.int64] = np.argmax(scores, axis=1).astype(np.int64)
+    return found
 
 
 def predict(

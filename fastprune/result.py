@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -202,7 +201,7 @@ class SweepResult:
         return steps_table(self) if every_step else drops_table(self)
 
     def plot(self, folder: str | Path | None = None) -> Any:
-        """Draw the plots: into `folder` as PNG and SVG, or returned as matplotlib figures by name."""
+        """Draw the plots: into `folder` as PNG and SVG, or returned as figures by name."""
         from fastprune.report.plots import draw, figures
 
         return figures(self) if folder is None else draw(self, folder)
@@ -247,8 +246,8 @@ class SweepResult:
         path = self.network.get("path")
         if not path or not Path(path).is_file():
             message = (
-                f"expected the network of this sweep at {path or 'a path (it was given as a model)'}"
-                "; got no such file; put it back, or load repaired_X.keras of the results directory"
+                f"expected the network of this sweep, {path or 'which was given as a model'}; got "
+                "no such file; put it back, or load repaired_X.keras of the results directory"
             )
             raise OutputError(message)
         network = load_network(path, cut_layer=self.network["cut_layer"])

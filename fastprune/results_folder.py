@@ -23,7 +23,7 @@ def save(result: SweepResult, folder: str | Path, *, plots: bool = True) -> Path
     folder = Path(folder)
     with whole_folder(folder, last="sweep.json", replaces=_files_of(folder)) as staging:
         write_csv(result, staging / "sweep.csv")
-        np.savez_compressed(staging / "samples.npz", **_sample_arrays(result))  # type: ignore[arg-type]
+        np.savez_compressed(staging / "samples.npz", **_sample_arrays(result))
         _write_networks(result, staging)
         if plots:
             result.plot(staging)
@@ -141,7 +141,7 @@ def _write_networks(result: SweepResult, staging: Path) -> None:
     images = result.sets[result.valid].samples.images
     scale = float(result.options.get("scale", 1))
     crossed = {drop: step for drop, step in result.crossings.items() if step is not None}
-    network = result.loaded_network() if crossed else None
+    network: Any = result.loaded_network() if crossed else None
     for drop, step in crossed.items():
         channels = result.order[:step]
         save_repaired(network, channels, staging / f"repaired_{drop:g}", images / scale)

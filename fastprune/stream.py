@@ -77,7 +77,8 @@ def _with_thread(read: Read, n_chunks: int) -> Iterator[NDArray[np.float32]]:
     def put(item: Any) -> None:
         while not stopped.is_set():
             try:
-                return ready.put(item, timeout=0.1)
+                ready.put(item, timeout=0.1)
+                break
             except queue.Full:
                 continue
 

@@ -153,7 +153,7 @@ def sweep_orders(
     with bar(total, shown=progress) as shown:
         passes = Passes(loaded, chosen, rank_on, size, budget // 2, steps, shown)
         tallies, means, made = _run(passes, sets, valid_name, orders, clock)
-    extras = [{} for _ in orders]
+    extras: list[dict[str, Any]] = [{} for _ in orders]
     if verify:
         with clock.phase("verify"):
             extras = [
@@ -273,8 +273,8 @@ def _check_scale(network: Network, images: ImageSet, tally: Tally, size: int) ->
     pixels = backend.to_numpy(chunk.images) * np.float32(images.scale / other)
     found = scores_of(network.model, pixels).argmax(axis=1)
     warn(
-        f"B is right on {accuracy:.2%} of {images.name}, near chance ({chance:.2%}): the pixel scale "
-        f"is the first suspect; with --scale {other:g} it would be right on "
+        f"B is right on {accuracy:.2%} of {images.name}, near chance ({chance:.2%}): the pixel "
+        f"scale is the first suspect; with --scale {other:g} it would be right on "
         f"{np.mean(found == chunk.labels):.2%} of the first {len(found)} images"
     )
 

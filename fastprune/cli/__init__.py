@@ -50,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _import_keras_quietly() -> None:
     """Import Keras and its backend without their start-up talk on stderr.
 
-    TensorFlow logs which instructions it found and which GPUs it did not before it reads its own log
-    level, so the file descriptor is turned away while it loads; an import error is still raised.
+    TensorFlow logs which instructions it found and which GPUs it did not before it reads its own
+    log level, so the file descriptor is turned away while it loads; errors are still raised.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()

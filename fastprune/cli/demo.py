@@ -33,5 +33,5 @@ def run(arguments: argparse.Namespace) -> int:
     sweep.show(results, [out], arguments.format)
     if arguments.format == "text":
         print(f"look at {out / 'accuracy_asr.png'} first; the same on your own files:")
-        print("  fastprune sweep --model B.h5 --valid VALID.h5 --clean test=TEST.h5 --backdoored bd=BD.h5")
+        print("  fastprune sweep --model B.h5 --valid VALID.h5 --backdoored bd=BD.h5")
     return 0

@@ -44,7 +44,8 @@ def find_lab(folder: Path, *, model: Path | None = None) -> LabFiles:
     DataError
         When a file is missing: the message names each, and where people get them.
     """
-    data = folder if (folder / "cl").is_dir() and not (folder / "data/cl").is_dir() else folder / "data"
+    flat = (folder / "cl").is_dir() and not (folder / "data/cl").is_dir()
+    data = folder if flat else folder / "data"
     sets = {
         "valid": data / "cl/valid.h5", "test": data / "cl/test.h5",
         "bd_valid": data / "bd/bd_valid.h5", "bd_test": data / "bd/bd_test.h5",

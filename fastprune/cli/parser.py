@@ -34,13 +34,13 @@ def _sweep(commands: Any) -> None:
     parser = _command(commands, "sweep", "prune step by step, measure B' and G on every set")
     lab = parser.add_argument_group("network and sets (default: the lab's layout)")
     lab.add_argument("--lab", type=Path, metavar="DIR",
-                     help="folder with data/cl, data/bd and models (default: this one)")  # fmt: skip
+                     help="folder with data/cl, data/bd, models (default: this one)")  # fmt: skip
     lab.add_argument("--model", type=Path, metavar="FILE", help="network B, .keras or .h5")
     lab.add_argument("--valid", type=Path, metavar="FILE", help="clean validation set")
     lab.add_argument("--clean", type=_named, action="append", default=[], metavar="NAME=FILE",
                      help="a further clean set; repeatable")  # fmt: skip
     lab.add_argument("--backdoored", type=_named, action="append", default=[], metavar="NAME=FILE",
-                     help="a backdoored set, its labels the attacker's target; repeatable")  # fmt: skip
+                     help="a backdoored set, labels the target class; repeatable")  # fmt: skip
     _reading(lab)
     defense = parser.add_argument_group("defense")
     defense.add_argument("--order", default="ascending", metavar="ORDER",
@@ -51,7 +51,7 @@ def _sweep(commands: Any) -> None:
                          help="layer whose mean activation counts (default: cut)")  # fmt: skip
     defense.add_argument("--cut-layer", metavar="NAME", help="cut here (default: found)")
     defense.add_argument("--drops", type=_numbers, default=(2.0, 4.0, 10.0, 30.0), metavar="X,…",
-                         help="drops of clean validation accuracy (default: 2,4,10,30)")  # fmt: skip
+                         help="drops of clean accuracy (default: 2,4,10,30)")  # fmt: skip
     defense.add_argument("--drop-kind", choices=("points", "relative"), default="points",
                          help="percentage points (default) or percent of B's accuracy")  # fmt: skip
     _running(parser)

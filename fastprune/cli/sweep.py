@@ -82,8 +82,9 @@ def text(result: SweepResult, folder: Path) -> str:
     )
     verified = result.options.get("verified")
     lines = [
-        f"{result.network['name']}: {result.n_channels} channels of {result.network['prune_layer']}, "
-        f"cut at {result.network['cut_layer']}, {result.n_classes} classes, "
+        f"{result.network['name']}: {result.n_channels} channels of "
+        f"{result.network['prune_layer']}, cut at {result.network['cut_layer']}, "
+        f"{result.n_classes} classes, "
         f"engine {result.options['engine_used']}",
         order_lines(result),
         "",
@@ -95,8 +96,8 @@ def text(result: SweepResult, folder: Path) -> str:
     if verified:
         lines.append(
             f"verified with plain Keras: {verified['compared']:,} classes at steps "
-            f"{', '.join(map(str, verified['steps']))}; {verified['different_near_ties']} near-ties "
-            "differ"
+            f"{', '.join(map(str, verified['steps']))}; {verified['different_near_ties']} "
+            "near-ties differ"
         )
     return "\n".join([*lines, f"results in {folder}"])
 

@@ -1,4 +1,4 @@
-"""Suffixes whose first layers are linear in the cut tensor: numpy and compiled loops, on the CPU."""
+"""Suffixes whose first layers are linear in the cut tensor: compiled loops on the CPU."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 A few images at a time go through all steps of an order while everything they need lies in the
 cache. The suffix comes as a program (:mod:`fastprune.suffix.program`): rows of integers, one per
-operation, that say where in an image's arena of float32 values it reads and writes, and where in the
-flat array of weights its own lie. `arenas` is float32 (images, arena), `at` the image.
+operation, that say where in an image's arena of float32 values it reads and writes, and where in
+the flat array of weights its own lie. `arenas` is float32 (images, arena), `at` the image.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ such a check does not vectorise (10 times slower); slices cost 25 ns each in ref
 
 @compiled
 def dense(arenas, at, weights, op, nonzero):
-    """``out = bias + in @ kernel`` at each position, inputs that are zero left out: an exact saving.
+    """``out = bias + in @ kernel`` at each position, zero inputs left out: an exact saving.
 
     Behind a ReLU most inputs are zero (78 to 90 % in the lab's network).
     """
@@ -366,7 +366,7 @@ def awake_channels(cut, pruned, awake):
 
 @compiled
 def awake_pairs(cut, pruned, awake):
-    """Mark the (image, channel) pairs that differ from the pruned value: bool (images, channels)."""
+    """Mark the (image, channel) pairs that differ from the pruned value in `awake`."""
     for image in range(cut.shape[0]):
         awake[image] = False
         for position in range(cut.shape[1]):

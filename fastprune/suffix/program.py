@@ -1,4 +1,4 @@
-"""A suffix as a program for the compiled loops: what a channel changes, and what follows from it."""
+"""A suffix as a program for the compiled loops: what a channel changes, what follows from it."""
 
 from __future__ import annotations
 

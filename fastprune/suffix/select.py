@@ -62,8 +62,9 @@ def make_engine(network: Network, engine: str = "auto", *, memory: int = 64 << 2
         return MixedEngine(linear, calls, output, plain)
     if engine == "incremental":
         message = (
-            "expected a suffix whose first layers are linear in the cut tensor (Dense, Conv2D); got "
-            f"one that starts with {', '.join(call.kind for call in calls[:3])}; use --engine keras"
+            "expected a suffix whose first layers are linear in the cut tensor (Dense, Conv2D); "
+            f"got one that starts with {', '.join(call.kind for call in calls[:3])}; "
+            "use --engine keras"
         )
         raise OptionError(message)
     return plain

@@ -238,7 +238,7 @@ def _activation(layer: Any, is_output: bool) -> tuple[int | None, tuple[float, .
 
 
 def _convolution_taps(layer: Any, source: Any, output: Any) -> list[list[tuple[int, int]]]:
-    """Return, for each input pixel, the output pixels it feeds and the tap of the kernel it uses."""
+    """Return, for each input pixel, which output pixels it feeds by which tap of the kernel."""
     (rows, columns), (height, width) = layer.kernel_size, output[1:3]
     (stride_y, stride_x), (dilation_y, dilation_x) = layer.strides, layer.dilation_rate
     top = _padding(layer.padding, source[1], height, (rows - 1) * dilation_y + 1, stride_y)
