@@ -300,7 +300,7 @@ def test_newer_formats_are_refused(old):
 
 def test_networks_that_went_or_changed(result, tmp_path, make_network):
     away = dataclasses.replace(result, runtime=None, network={**result.network, "path": None})
-    with pytest.raises(OutputError, match="it was given as a model"):
+    with pytest.raises(OutputError, match="was given as a model"):
         away.repaired(5)
     other = tmp_path / "other.keras"
     moved = dataclasses.replace(

@@ -1,0 +1,120 @@
+"""The process in which one case runs: jobs as JSON lines on stdin, results as lines on stdout.
+
+Imports and the loading of the network come first; memory counts from there, time from after a
+warm-up on a few images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import h5py  # noqa: F401 - part of the baseline
+import keras
+import numba  # noqa: F401 - part of the baseline
+import numpy as np
+import tensorflow  # noqa: F401 - part of the baseline
+
+import fastprune
+from bench import nets
+from bench.cases import CASES, Job
+from bench.memory import Peak
+from fastprune import batches, passes, suffix  # noqa: F401 - part of the baseline
+from fastprune.suffix import select
+
+
+def sets_of(job: dict[str, Any], key: str) -> dict[str, tuple[str, Path]]:
+    return {name: (kind, Path(path)) for name, (kind, path) in job[key].items()}
+
+
+def measure(job: dict[str, Any]) -> dict[str, Any]:
+    """Run one case: warm-up, then the clock."""
+    case = CASES[job["case"]]
+    network = fastprune.load_network(job["network"])
+    _ = fastprune.sweep_orders, keras.Model  # lazy names, imported now
+    peak = Peak()
+    options = job.get("options", {})
+    if job.get("warm"):
+        few = {**options, "steps": [0, 1]} if options.get("steps") else options
+        case.run(Job(network, sets_of(job, "warm"), few))
+    start = time.perf_counter()
+    outcome = case.run(Job(network, sets_of(job, "sets"), options))
+    spent = time.perf_counter() - start
+    return {
+        "seconds": spent if outcome.seconds is None else outcome.seconds,
+        "measured_seconds": spent,
+        "memory": peak.above(),
+        "memory_how": peak.how,
+        "hits": outcome.hits,
+        "near_ties": outcome.near_ties,
+        "about": outcome.about,
+    }
+
+
+def startup(job: dict[str, Any]) -> dict[str, Any]:
+    """Time what a sweep costs once: load, build, trace, compile.
+
+    Everything from the path of the network to the counts of a few images, in a process that has
+    imported all it needs, less the same images once more through what was built.
+    """
+    from tqdm import tqdm
+
+    from fastprune.dataset import open_sets
+
+    begin = time.perf_counter()
+    network = fastprune.load_network(job["network"])
+    files = sets_of(job, "sets")
+    valid, *others = files
+    sets = open_sets(
+        files[valid][1], {name: files[name][1] for name in others}, {}, valid_name=valid,
+        input_shape=network.input_shape, n_classes=network.n_classes,
+    )  # fmt: skip
+    engine = select.make_engine(network)
+    size = batches.batch_size(network.graph.calls, network.graph.input)
+    with tqdm(disable=True) as hidden:
+        made = passes.Passes(network, engine, "cut", size, 1 << 27, [], hidden)
+    loaded = time.perf_counter() - begin
+
+    def once() -> None:
+        order = np.argsort(made.validation(sets[valid][1]), kind="stable")
+        for name, (_, images) in sets.items():
+            (made.kept if name == valid else made.once)(images, [order])
+        made.store.close()
+
+    once()
+    first = time.perf_counter() - begin
+    warm = []
+    for _ in range(3):
+        start = time.perf_counter()
+        once()
+        warm.append(time.perf_counter() - start)
+    about = {"load_and_build": loaded, "first": first, "repeat": min(warm)}
+    return {"seconds": first - min(warm), "measured_seconds": first, "memory": 0, "about": about}
+
+
+def build(job: dict[str, Any]) -> dict[str, Any]:
+    """Build a network and its images; see :mod:`bench.nets`."""
+    nets.write_vgg(Path(job["folder"]), **job["options"])
+    return {}
+
+
+def serve() -> None:
+    """Answer every job with one line."""
+    kinds = {"startup": startup, "build": build}
+    for line in sys.stdin:
+        job = json.loads(line)
+        with contextlib.redirect_stdout(sys.stderr):
+            answer = kinds.get(job["case"], measure)(job)
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
