@@ -141,7 +141,7 @@ def extrapolated(job: Job, fixed: float, spent: list[float], hits: Hits) -> Outc
 
 
 def notebook(job: Job) -> Outcome:
-    """(a) Load the sets whole; zero, then ``predict`` with Keras's defaults, for every step."""
+    """Load the sets whole; zero, then ``predict`` with Keras's defaults, for every step (a)."""
     begin = time.perf_counter()
     loaded = {name: load_whole(path) for name, (_, path) in job.sets.items()}
     images, _ = loaded[next(iter(loaded))]
@@ -158,7 +158,7 @@ def notebook(job: Job) -> Outcome:
 
 
 def evaluate(job: Job) -> Outcome:
-    """(b) One pass of the lab's ``eval.py`` over all sets: two at a time, whole, default batches."""
+    """Pass once over all sets as the lab's ``eval.py``: two at a time, whole, batches of 32 (b)."""
     hits: Hits = {}
     names = list(job.sets)
     for first in range(0, len(names), 2):
@@ -169,7 +169,7 @@ def evaluate(job: Job) -> Outcome:
 
 
 def tuned(job: Job) -> Outcome:
-    """(c) One tuned Keras pass over all sets: streamed, float32, 512 images a batch."""
+    """Pass once over all sets with tuned Keras: streamed, float32, 512 images a batch (c)."""
     hits: Hits = {}
     for name, (_, path) in job.sets.items():
         batches, label = streamed(path, job.network.input_shape)
@@ -178,7 +178,7 @@ def tuned(job: Job) -> Outcome:
 
 
 def prefix(job: Job) -> Outcome:
-    """(d) The prefix alone, over all sets, streamed as fastprune streams: what no sweep can save."""
+    """Run the prefix alone, streamed as fastprune streams: what no sweep can save (d)."""
     import tensorflow as tf
 
     from fastprune import backend
@@ -199,7 +199,7 @@ def prefix(job: Job) -> Outcome:
 
 
 def cached(job: Job) -> Outcome:
-    """(e) Cut activations kept in memory, plain Keras suffix on all of them for every step."""
+    """Keep cut activations in memory; run the plain Keras suffix on them for every step (e)."""
     network, begin = job.network, time.perf_counter()
     kept = {}
     for name, (_, path) in job.sets.items():
@@ -221,7 +221,7 @@ def cached(job: Job) -> Outcome:
 
 
 def sweep(job: Job) -> Outcome:
-    """(f) The whole sweep by fastprune: every count at every step of every order on every set."""
+    """Sweep with fastprune: every count at every step of every order on every set (f)."""
     import fastprune
 
     chosen = {kind: {} for kind in ("clean", "backdoored")}
@@ -247,7 +247,7 @@ ORDERS = ("ascending", "descending", "random:1", "random:2", "random:3")
 
 
 def reference(job: Job) -> Outcome:
-    """The oracle: plain Keras on whole zeroed networks, at a few steps; compared, never timed."""
+    """Ask the oracle, plain Keras on whole zeroed networks, at a few steps; never timed."""
     from fastprune import reference as oracle
 
     hits: Hits = {}

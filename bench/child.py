@@ -106,9 +106,15 @@ def build(job: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def describe(job: dict[str, Any]) -> dict[str, Any]:
+    """Say what a network is."""
+    about = fastprune.load_network(job["network"]).describe()
+    return {"network": {**about, "path": Path(job["network"]).name}}
+
+
 def serve() -> None:
     """Answer every job with one line."""
-    kinds = {"startup": startup, "build": build}
+    kinds = {"startup": startup, "build": build, "describe": describe}
     for line in sys.stdin:
         job = json.loads(line)
         with contextlib.redirect_stdout(sys.stderr):

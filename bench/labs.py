@@ -25,7 +25,8 @@ def find_lab(folder: Path) -> tuple[str, Sets]:
         name: (kind, str(folder / "data" / ROOMS[kind] / f"{name}.h5"))
         for name, kind in KINDS.items()
     }
-    networks = sorted((folder / "models").glob("*.h5")) + sorted((folder / "models").glob("*.keras"))
+    models = folder / "models"
+    networks = sorted([*models.glob("*.h5"), *models.glob("*.keras")])
     missing = [path for _, path in sets.values() if not Path(path).is_file()]
     if missing or not networks:
         message = f"expected a lab; got no {missing[0] if missing else 'network'} ({folder})"
@@ -59,7 +60,12 @@ def longer(sets: Sets, folder: Path, copies: int) -> Sets:
 
 
 def copy(
-    source: str, target: Path, *, count: int | None = None, copies: int = 1, dtype: str | None = None
+    source: str,
+    target: Path,
+    *,
+    count: int | None = None,
+    copies: int = 1,
+    dtype: str | None = None,
 ) -> str:
     """Write `copies` copies of the first `count` images of a set, contiguous, chunk by chunk."""
     import h5py

@@ -71,7 +71,7 @@ def write_vgg(
     blocks: tuple[int, ...] = (32, 64, 128),
     seed: int = 0,
 ) -> None:
-    """Write ``network.keras`` and ``valid.h5``: uint8 channels-first images, labelled by the network.
+    """Write ``network.keras`` and ``valid.h5``, uint8 channels-first images that it labels itself.
 
     One image in fifty gets another label, so that accuracy is not 1.
     """

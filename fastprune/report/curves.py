@@ -121,7 +121,7 @@ def _marks(result: SweepResult) -> dict[float, str]:
 def activations(result: SweepResult) -> Any:
     """Draw the mean activation of every channel in pruning order; dead channels are crosses."""
     figure = new_figure(10, 4.8)
-    axes = figure.add_axes((0.075, 0.125, 0.905, 0.6))
+    axes = figure.add_axes((0.09, 0.125, 0.89, 0.6))
     places = np.arange(1, result.n_channels + 1)
     values = result.activations[result.order]
     dead = values == 0

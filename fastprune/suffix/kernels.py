@@ -20,7 +20,7 @@ from fastprune.jit import compiled, reordering
 SHARE_TAPS, SHARE_COPY = 13, 14
 """Operations that bring one channel back into a value that is linear in the cut activations."""
 
-TILE = 24
+TILE = 32
 """Images that go through a step together, so that its weights are fetched once for all of them.
 
 The lab's weights (2.3 MB) do not fit the second-level cache beside one image's work: image by image

@@ -1,0 +1,100 @@
+"""The smallest benchmark: it runs, compares and reports."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.bars import BARS, bar_rows, by_round
+from bench.plan import QUICK, Sizes, lab_group
+from bench.report import BEGIN, END, write_report
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    out = tmp_path_factory.mktemp("bench")
+    (out / "README.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    command = [sys.executable, "-m", "bench", "--quick", "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return out
+
+
+def test_quick_bench_measures_every_case(quick):
+    found = json.loads((quick / "results.json").read_text())
+    measured = {run["case"] for run in found["runs"]}
+    assert measured == {
+        "notebook", "eval", "tuned", "prefix", "cached", "sweep", "sweep_keras", "sweep_orders",
+        "startup",
+    }  # fmt: skip
+    assert all(run["seconds"] > 0 for run in found["runs"])
+    assert {run["group"] for run in found["runs"]} == {"lab", "startup", "images", "networks"}
+
+
+def test_quick_bench_compares_results_first(quick):
+    compared = json.loads((quick / "results.json").read_text())["compared"]
+    assert [one["case"] for one in compared[:4]] == ["sweep", "sweep_keras", "cached", "reference"]
+    assert all(one["compared"] for one in compared)
+
+
+def test_quick_bench_writes_tables_between_the_markers(quick):
+    text = (quick / "README.md").read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "notebook loop" in text
+    assert "Compared first" in text
+    assert (quick / "plots" / "orders.png").stat().st_size > 1000
+
+
+def test_report_can_be_written_again(quick):
+    before = (quick / "README.md").read_text()
+    write_report(quick / "results.json", quick)
+    assert (quick / "README.md").read_text() == before
+
+
+def test_cases_alternate():
+    job = _lab().job
+    assert job("sweep")["options"] == {}
+    entries = [entry for entry in lab_group(_lab(), Sizes(pairs=2)) if entry.round]
+    first, second = (
+        [entry.job["case"] for entry in entries if entry.round == number] for number in (1, 2)
+    )
+    assert first == second[::-1]
+    assert QUICK.together
+
+
+def test_counts_that_differ_end_the_run(tmp_path):
+    from bench.run import Bench
+
+    bench = Bench(Sizes(), tmp_path / "results.json", set())
+    base = {"case": "sweep", "hits": {"valid": {"0": 5}}, "near_ties": {"valid": {"0": 1}}}
+    where = {"group": "lab", "point": "lab", "case": "cached"}
+    bench._compare(where, base, {"hits": {"valid": {"0": 6}}})
+    assert bench.compared[0]["different"] == 1
+    with pytest.raises(SystemExit, match="more than near-ties"):
+        bench._compare(where, base, {"hits": {"valid": {"0": 7}}})
+
+
+def test_bars_take_the_median_of_the_rounds():
+    runs = [
+        {"group": "lab", "point": "lab", "case": case, "round": number, "seconds": seconds}
+        for number, (sweep, whole) in enumerate(((1.0, 2.0), (1.0, 4.0), (3.0, 4.0)))
+        for case, seconds in (("sweep", sweep), ("eval", whole))
+    ]
+    assert len(by_round(runs)) == 3
+    row = bar_rows(runs)[0]
+    assert row[1:4] == ["0.50", "0.25–0.75", "3"]
+    assert row[-1] == "yes"
+    assert len(BARS) == 9
+
+
+def _lab():
+    from bench.plan import Lab
+
+    sets = {"valid": ("clean", "valid.h5")}
+    return Lab("network.h5", sets, sets, channels=60, stride=4)
