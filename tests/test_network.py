@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fastprune import deepid, loading, reference
+from fastprune import deepid, loading, reference, vetting
 from fastprune.errors import NetworkError
 from fastprune.network import load_network
 
@@ -771,7 +771,7 @@ def test_archives_hold_a_network_alone(tmp_path, plain):
         path = repack(tmp_path / "less.keras", plain[0], **{name: None})
         refused(path, "alone")
     with zipfile.ZipFile(path, "w") as archive:
-        for name in loading.MEMBERS:
+        for name in vetting.MEMBERS:
             archive.writestr(name, b"{}")
         with pytest.warns(UserWarning, match="Duplicate name"):
             archive.writestr("config.json", b"{}")
@@ -869,7 +869,7 @@ def test_constants_of_a_goodnet_pass(tmp_path, make_network):
     assert loading.load_model(tmp_path / "g.keras").output_shape == (None, 8)
     with zipfile.ZipFile(tmp_path / "g.keras") as archive:
         config = json.load(io.TextIOWrapper(archive.open("config.json")))
-    loading.check_config(config, tmp_path)
+    vetting.check_config(config, tmp_path)
 
 
 def test_published_networks_of_the_lab(lab):
