@@ -9,6 +9,7 @@ from pathlib import Path
 from bench import plan
 
 HERE = Path(__file__).resolve().parent
+PART = "results-bench"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,8 +23,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--pairs", type=int, help="rounds of alternating runs (5)")
     made.add_argument("--quick", action="store_true", help="tiny, to see that it runs")
     made.add_argument(
-        "--out", type=Path, default=HERE,
-        help="folder of results.json, README.md (its tables are replaced) and plots/",
+        "--out", type=Path,
+        help="folder of results.json, README.md (its tables are replaced) and plots/; bench for a "
+        "whole run, results-bench for a part of one",
     )  # fmt: skip
     made.add_argument("--report", action="store_true", help="only tables and plots, no measuring")
     return made
@@ -32,19 +34,21 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the command line."""
     options = parser().parse_args()
-    results = options.out / "results.json"
+    # A part of a run must not take the place of the whole one that the README shows.
+    out = options.out or (Path(PART) if options.quick or options.only else HERE)
+    results = out / "results.json"
     if not options.report:
         from bench.run import Bench
 
         sizes = plan.QUICK if options.quick else plan.Sizes()
         if options.pairs:
             sizes = replace(sizes, pairs=options.pairs)
-        options.out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
         only = set(filter(None, options.only.split(",")))
         Bench(sizes, results, only).run(options.lab)
     from bench.report import write_report
 
-    print(write_report(results, options.out))
+    print(write_report(results, out))
 
 
 if __name__ == "__main__":

@@ -33,10 +33,11 @@ def vgg(channels: int, n_classes: int, blocks: tuple[int, ...]) -> Any:
         )(x)  # fmt: skip
         x = layers.MaxPooling2D(2, name=f"pool_{index}")(x)
     x = layers.Flatten(name="flatten")(x)
+    # With biases of zero all scores would tie once every channel is pruned.
+    some = {"kernel_initializer": "he_normal", "bias_initializer": "random_normal"}
     for index in (1, 2):
-        x = layers.Dense(512, "relu", name=f"fc_{index}", kernel_initializer="he_normal")(x)
-    wide = "variance_scaling"  # keeps the scores of thousands of classes apart
-    outputs = layers.Dense(n_classes, "softmax", name="output", kernel_initializer=wide)(x)
+        x = layers.Dense(512, "relu", name=f"fc_{index}", **some)(x)
+    outputs = layers.Dense(n_classes, "softmax", name="output", **some)(x)
     return Model(inputs, outputs, name=f"vgg_{channels}_{n_classes}")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench import labs
 
-GROUPS = ("lab", "startup", "images", "networks")
+GROUPS = ("lab", "startup", "networks", "images")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Sizes:
         Images of the built-in lab's sets.
     pairs : int
         Rounds; in each every case of a group runs once, in every second one backwards.
+    scaling_pairs : int
+        Rounds of the points of a scaling that no bar is about.
     warm : int
         Images of each set to warm up on.
     copies : tuple of int
@@ -42,12 +44,13 @@ class Sizes:
 
     lab: dict[str, int] = field(default_factory=lambda: {"n_valid": 11_547, "n_test": 12_830})
     pairs: int = 5
+    scaling_pairs: int = 1
     warm: int = 64
     copies: tuple[int, ...] = (1, 4, 16)
-    networks: tuple[tuple[int, int], ...] = ((60, 1_283), (256, 1_283), (512, 1_283), (60, 10_000))
+    networks: tuple[tuple[int, int], ...] = ((512, 1_283), (60, 1_283), (256, 1_283), (60, 10_000))
     images: int = 10_000
     blocks: tuple[int, ...] = (32, 64, 128)
-    stride: tuple[int, int] = (4, 16)
+    stride: tuple[int, int] = (12, 32)
     together: bool = False
 
 
@@ -126,8 +129,11 @@ def images_group(lab: Lab, sizes: Sizes, folder: Path) -> Iterator[Entry]:
     for copies in sizes.copies:
         sets = labs.longer(lab.sets, folder / f"{copies}x", copies)
         longer[copies] = Lab(lab.network, sets, lab.warm, lab.channels, lab.stride)
+    ends = (min(sizes.copies), max(sizes.copies))  # what the bar on memory is about
     for number in range(1, sizes.pairs + 1):
         for copies in _alternating(sizes.copies, number):
+            if copies not in ends and number > sizes.scaling_pairs:
+                continue
             yield Entry("images", f"{copies}", number, longer[copies].job("sweep"))
     for copies, one in longer.items():
         yield Entry("images", f"{copies}", 1, one.job("tuned"))
@@ -151,7 +157,8 @@ def networks_group(sizes: Sizes, folder: Path) -> Iterator[Entry]:
         lab = Lab(str(target / "network.keras"), sets, warm, channels, sizes.stride[1])
         for case in ("sweep", "cached", "reference"):
             yield Entry("networks", point, 0, lab.job(case))
-        for number in range(1, sizes.pairs + 1):
+        rounds = sizes.pairs if (channels, classes) == sizes.networks[0] else sizes.scaling_pairs
+        for number in range(1, rounds + 1):
             for case in _alternating(("sweep", "cached", "tuned"), number):
                 yield Entry("networks", point, number, lab.job(case))
 

@@ -18,7 +18,15 @@ compiled: Decorator = numba.njit(
 given up. Without the GIL the reader, the network and the suffix run side by side.
 """
 
+inner: Decorator = numba.njit(
+    nogil=True, error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)  # fmt: skip
+"""The same for loops that only compiled loops call: without an entry from Python, which would take a
+sixth of the time to compile, and kept on disk as part of their callers."""
+
 reordering: Decorator = numba.njit(
-    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}
-)
+    nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}, no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)  # fmt: skip
 """The same for loops whose sums may be added up in any order: whole numbers, exact either way."""

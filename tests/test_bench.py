@@ -5,11 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.bars import BARS, bar_rows, by_round
+from bench.differential import compare_set, parser, steps_of
 from bench.plan import QUICK, Sizes, lab_group
 from bench.report import BEGIN, END, write_report
+from fastprune import load_network
+from fastprune.suffix.engine import Steps
+from fastprune.suffix.select import make_engine
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,6 +96,36 @@ def test_bars_take_the_median_of_the_rounds():
     assert row[1:4] == ["0.50", "0.25–0.75", "3"]
     assert row[-1] == "yes"
     assert len(BARS) == 9
+
+
+def test_differential_sees_a_wrong_class(make_network, write_set):
+    network = load_network(make_network("deepid_like"))
+    path, order = str(write_set()), np.arange(network.n_channels)
+    engine = make_engine(network)
+
+    class Wrong:
+        block = engine.block
+
+        def classes(self, block, order):
+            found = engine.classes(block, order)
+            classes = found.classes.copy()
+            classes[2, 0] += 1
+            return Steps(classes, np.zeros_like(found.near_ties))
+
+    right = compare_set(network, engine, path, order, 8, [0, 2, 6])
+    assert right["compared"] == 60
+    assert right["different_outside_near_ties"] == 0
+    wrong = compare_set(network, Wrong(), path, order, 20, [0, 2, 6])
+    assert wrong["different_outside_near_ties"] == 1
+    assert wrong["examples"][0]["n_pruned"] == 2
+
+
+def test_differential_runs_in_parts():
+    parse = parser().parse_args
+    part = parse(["--lab", "lab", "--from-step", "44", "--to-step", "46"])
+    assert steps_of(part, 60) == [44, 45, 46]
+    assert steps_of(parse(["--lab", "lab", "--steps", "0,45,60"]), 60) == [0, 45, 60]
+    assert len(steps_of(parse(["--lab", "lab"]), 60)) == 61
 
 
 def _lab():

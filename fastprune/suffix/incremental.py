@@ -31,16 +31,6 @@ class IncrementalEngine:
         self.program = program
         self.plain = plain
         self._pruned = np.ascontiguousarray(plain.pruned.reshape(-1, plain.pruned.shape[-1]))
-        one, arena = np.zeros(1, np.uint64), program.base[None].copy()
-        kernels.run(
-            arena, one, np.uint64(1), program.weights, program.operations, program.taps,
-            program.starts, np.empty(arena.size + 1, np.uint64),
-        )  # fmt: skip
-        self._base, self._n_scores = arena[0], np.uint64(program.n_scores)
-        scratch = np.empty((2, program.n_scores), np.float32)
-        self._base_class = kernels.decide(
-            arena, np.uint64(0), self._n_scores, np.float32(TOLERANCE), scratch
-        )
 
     def block(self, cut: Any) -> Block:
         """Return the channels of cut activations that are live in this block."""
@@ -52,9 +42,9 @@ class IncrementalEngine:
         near_ties = np.empty(classes.shape, bool)
         program = self.program
         kernels.sweep_images(
-            block.values, block.places(len(order)), order, self._pruned, self._base,
+            block.values, block.places(len(order)), order, self._pruned, program.base,
             program.weights, program.shares, program.operations, program.taps, program.starts,
-            self._n_scores, np.float32(TOLERANCE), *self._base_class, classes, near_ties,
+            np.uint64(program.n_scores), np.float32(TOLERANCE), classes, near_ties,
         )  # fmt: skip
         decide_again(self.plain, block, order, classes, near_ties)
         return Steps(classes.T, near_ties.T)

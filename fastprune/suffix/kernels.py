@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastprune.jit import compiled, reordering
+from fastprune.jit import compiled, inner, reordering
 
 (
     DENSE, TAPS, RELU, SIGMOID, TANH, ELU, SILU, ADD, MULTIPLY, COPY, AFFINE, POOL_MAX, POOL_MEAN,
@@ -32,7 +32,7 @@ U = np.uint64
 such a check does not vectorise (10 times slower); slices cost 25 ns each in reference counts."""
 
 
-@compiled
+@inner
 def dense(arenas, at, weights, op, nonzero):
     """``out = bias + in @ kernel`` at each position, zero inputs left out: an exact saving.
 
@@ -55,7 +55,7 @@ def dense(arenas, at, weights, op, nonzero):
             add_row(arenas, at, out, n_out, weights, U(op[5]) + i * n_out, arenas[at, source + i])
 
 
-@compiled
+@inner
 def add_eight(arenas, at, source, out, size, weights, kernel, nonzero, j):
     """Add eight rows of a kernel: the output is loaded and stored once for eight products."""
     a, b, c, d = nonzero[j], nonzero[j + U(1)], nonzero[j + U(2)], nonzero[j + U(3)]
@@ -76,14 +76,14 @@ def add_eight(arenas, at, source, out, size, weights, kernel, nonzero, j):
         arenas[at, out + i] += first + second
 
 
-@compiled
+@inner
 def add_row(arenas, at, out, size, weights, start, factor):
     """``arena[out:] += factor * weights[start:]``, `size` values."""
     for i in range(size):
         arenas[at, out + i] += factor * weights[start + i]
 
 
-@compiled
+@inner
 def spread(arenas, at, weights, taps, first, last, channel, value):
     """Add one input value's share to everything it feeds.
 
@@ -95,7 +95,7 @@ def spread(arenas, at, weights, taps, first, last, channel, value):
         add_row(arenas, at, taps[tap, U(0)], taps[tap, U(1)], weights, start, value)
 
 
-@compiled
+@inner
 def spread_all(arenas, at, weights, op, taps, starts):
     """``out = bias + what every input feeds``, inputs that are zero left out: a convolution."""
     source, channels, out, bias, place = U(op[1]), U(op[3]), U(op[4]), U(op[7]), U(op[8])
@@ -109,7 +109,7 @@ def spread_all(arenas, at, weights, op, taps, starts):
                 spread(arenas, at, weights, taps, first, last, channel, value)
 
 
-@compiled
+@inner
 def pool(arenas, at, op):
     """Max or mean over windows, padding left out."""
     kind, source, in_height, in_width, channels, out, height, width = op[:8]
@@ -129,7 +129,7 @@ def pool(arenas, at, op):
                 arenas[at, place] = best if kind == POOL_MAX else total / np.float32(count)
 
 
-@compiled
+@inner
 def pointwise(arenas, at, weights, op):
     """Activations, sums, products, copies and channel-wise affine maps."""
     kind, source, out, size = op[0], U(op[1]), U(op[2]), U(op[3])
@@ -171,7 +171,7 @@ def pointwise(arenas, at, weights, op):
             arenas[at, out + i] = arenas[at, source + i] * scale + shift
 
 
-@compiled
+@inner
 def run(arenas, rows, count, weights, program, taps, starts, nonzero):
     """Run the operations of a program one after another, each for the first `count` of `rows`."""
     for index in range(program.shape[0]):
@@ -230,7 +230,7 @@ def bring_back(arenas, rows, count, weights, shares, taps, starts, channel, valu
                     spread(arenas, at, weights, taps, first, last, U(channel), share)
 
 
-@compiled
+@inner
 def extremes(arenas, at, start, size, scratch):
     """Return the largest score and the largest absolute score, ignoring what is no number.
 
@@ -287,7 +287,7 @@ def decide(arenas, at, size, tolerance, scratch):
 @compiled
 def sweep_images(
     cut, place, order, pruned, base, weights, shares, program, taps, starts, n_scores, tolerance,
-    base_class, base_near, classes, near_ties,
+    classes, near_ties,
 ):  # fmt: skip
     """Find the class of every image at every step of an order, last step first.
 
@@ -306,7 +306,7 @@ def sweep_images(
     pruned : float32 (positions, channels)
         What the cut layer gives for a pruned channel.
     base : float32 (arena,)
-        The arena with every channel pruned.
+        The values that are linear in the cut activations, with every channel pruned.
     weights : float32 (weights,)
         Weights of all operations.
     shares, program : int64 (operations, columns)
@@ -317,8 +317,6 @@ def sweep_images(
         Number of classes.
     tolerance : float32
         See :func:`decide`.
-    base_class, base_near : int, bool
-        The class with every channel pruned, the same for all images.
     classes : int32 (images, channels + 1)
         Filled with the class at each ``n_pruned``.
     near_ties : bool (images, channels + 1)
@@ -329,6 +327,10 @@ def sweep_images(
     values, delta = np.empty((TILE, positions), np.float32), np.empty((TILE, positions), np.float32)
     scratch = np.empty((2, n_scores), np.float32)
     nonzero, rows = np.empty(base.shape[0] + 1, np.uint64), np.empty(TILE, np.uint64)
+    # With every channel pruned all images look the same.
+    arenas[0], rows[0] = base, U(0)
+    run(arenas, rows, U(1), weights, program, taps, starts, nonzero)
+    base_class, base_near = decide(arenas, U(0), n_scores, tolerance, scratch)
     for first in range(0, images, TILE):
         last = min(first + TILE, images)
         arenas[:] = base
