@@ -120,6 +120,9 @@ def decide(scores: Any) -> tuple[Any, Any]:
 
 
 def _values_per_image(suffix: Any) -> int:
-    """Return how many values one image's pass through a suffix keeps at a time, at most."""
+    """Return how many values one image's pass through a suffix keeps at a time, at most.
+
+    Scores are looked at four times: as logits, softmax, ranked and compared.
+    """
     sizes = [int(np.prod(layer.output.shape[1:])) for layer in suffix.layers]
-    return 2 * max(sizes) + max(int(np.prod(suffix.input.shape[1:])), 1)
+    return 4 * max(sizes) + max(int(np.prod(suffix.input.shape[1:])), 1)
