@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune import backend
+from fastprune.errors import OutputError
 from fastprune.suffix.engine import Block
 
 
@@ -44,17 +45,23 @@ class CutStore:
             awake = (values != self._pruned[:, block.channels]).any(axis=1)
             values = values.transpose(0, 2, 1)[awake]
         size = int(np.prod(values.shape)) * 4
+        start = None
         if self.in_memory + size <= self.budget:
             self.in_memory += size
         elif size:
-            values = self._to_disk(backend.to_numpy(values))
+            start = self.on_disk // 4
             self.on_disk += size
-        self._blocks.append(_Kept(values, awake, block.channels, block.images))
+            values = self._to_disk(backend.to_numpy(values))
+        self._blocks.append(_Kept(values, start, awake, block.channels, block.images))
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks in the order in which they were kept."""
+        disk = None if self._file is None else np.memmap(self._file, np.float32, "r")
         for kept in self._blocks:
             values = kept.values
+            if kept.start is not None and disk is not None:
+                size = int(np.prod(kept.values))
+                values = disk[kept.start : kept.start + size].reshape(kept.values)
             if kept.awake is not None:
                 whole = np.empty((*kept.awake.shape, len(self._pruned)), np.float32)
                 whole[:] = self._pruned[:, kept.channels].T
@@ -72,13 +79,20 @@ class CutStore:
         if self._file is not None:
             self._file.close()
 
-    def _to_disk(self, values: Any) -> Any:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="fastprune-")  # noqa: SIM115 - see close
-        start = self._file.seek(0, 2)
-        values.astype(np.float32, copy=False).tofile(self._file)
-        self._file.flush()
-        return np.memmap(self._file, np.float32, "r", offset=start, shape=values.shape)
+    def _to_disk(self, values: NDArray[np.float32]) -> tuple[int, ...]:
+        """Append values to the file; return their shape, which is all that stays in memory."""
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="fastprune-")  # noqa: SIM115 - see close
+            values.astype(np.float32, copy=False).tofile(self._file)
+            self._file.flush()
+        except OSError as error:
+            message = (
+                f"expected room for kept activations in {tempfile.gettempdir()}; got {error}; "
+                "raise --memory or set TMPDIR to a larger disk"
+            )
+            raise OutputError(message) from error
+        return values.shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +101,11 @@ class _Kept:
 
     Attributes
     ----------
-    values : array of float32
-        (pairs, positions) of the awake pairs, or the whole cut tensor.
+    values : array of float32, or tuple of int
+        (pairs, positions) of the awake pairs, or the whole cut tensor; of values in the file their
+        shape.
+    start : int or None
+        Where in the file the values begin, counted in values; None in memory.
     awake : ndarray of bool or None, shape (images, live channels)
         Which pairs `values` holds; None for all.
     channels : ndarray of int64 or None
@@ -98,6 +115,7 @@ class _Kept:
     """
 
     values: Any
+    start: int | None
     awake: NDArray[np.bool_] | None
     channels: NDArray[np.int64] | None
     images: int

@@ -34,14 +34,14 @@ class Chunk:
     ----------
     start : int
         Index of the first image in its set.
-    images : array of float32, shape (images, height, width, channels)
-        Pixels divided by the scale: a numpy array, or a tensor of the backend.
+    images : ndarray of float32, shape (images, height, width, channels)
+        Pixels divided by the scale.
     labels : ndarray of int64, shape (images,)
         Labels 0 … n_classes - 1.
     """
 
     start: int
-    images: Any
+    images: NDArray[np.float32]
     labels: NDArray[np.int64]
 
 
@@ -130,15 +130,14 @@ class ImageSet:
         return f"blake2b-sampled:{digest.hexdigest()}"
 
     def take(self, indices: NDArray[np.integer]) -> Chunk:
-        """Read the images at `indices`; the chunk's images are a numpy array."""
+        """Read the images at `indices`."""
         parts = [self._read(int(index), int(index) + 1) for index in indices]
         return Chunk(0, np.concatenate(parts), self.labels[indices])
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Stream the set in chunks of `size` images, in order, the last one ragged.
 
-        Reading and converting run ahead of the caller by two chunks, so that the network never
-        waits; four chunks are in memory at most.
+        Reading and converting run ahead of the caller by a chunk, so that the network never waits.
 
         Raises
         ------
@@ -149,7 +148,6 @@ class ImageSet:
         arrays = prefetched(
             lambda index: self._read(starts[index], min(starts[index] + size, len(self))),
             len(starts),
-            (None, *self.input_shape),
         )
         for start, images in zip(starts, arrays, strict=True):
             yield Chunk(start, images, self.labels[start : start + size])

@@ -56,8 +56,8 @@ def evaluate(
     repaired: str | Path | Any | None = None,
     *,
     scale: float = 1.0,
-    data: str = "data",
-    label: str = "label",
+    data_name: str = "data",
+    label_name: str = "label",
 ) -> Evaluation:
     """Evaluate B, B′ or G; or, given B and B′, the G made of both.
 
@@ -71,7 +71,7 @@ def evaluate(
         B′: then `model` is B, and what counts is B's class where both agree, class N elsewhere.
     scale : float
         Pixels are divided by it.
-    data, label : str
+    data_name, label_name : str
         Names of the datasets in the files.
 
     Raises
@@ -92,7 +92,7 @@ def evaluate(
     graph = first[0]
     options: dict[str, Any] = {
         "input_shape": tuple(graph.input.shape[1:]), "n_classes": int(graph.output.shape[-1]),
-        "scale": scale, "data": data, "label": label,
+        "scale": scale, "data": data_name, "label": label_name,
     }  # fmt: skip
     size = batch_size(graph.calls, graph.input)
     sets = (ImageSet("clean", clean, **options), ImageSet("backdoored", backdoored, **options))

@@ -87,7 +87,7 @@ def whole_folder(folder: str | Path, *, last: str, replaces: frozenset[str]) -> 
     Raises
     ------
     OutputError
-        When a file cannot be written; `folder` is then as it was before.
+        When a file cannot be written; `folder` is as it was before, unless a rename failed.
     """
     folder = check_writable(folder)
     staging = None
@@ -97,13 +97,14 @@ def whole_folder(folder: str | Path, *, last: str, replaces: frozenset[str]) -> 
         yield staging
         new = sorted((item.name for item in staging.iterdir()), key=lambda name: name == last)
         _refuse_folders(folder, new)
+        for name in new:
+            with open(staging / name, "rb") as written:
+                os.fsync(written.fileno())
         (folder / last).unlink(missing_ok=True)
         for name in replaces.difference(new):
             if not (folder / name).is_dir():
                 (folder / name).unlink(missing_ok=True)
         for name in new:
-            with open(staging / name, "rb") as written:
-                os.fsync(written.fileno())
             os.replace(staging / name, folder / name)
     except OSError as error:
         if isinstance(error, OutputError):

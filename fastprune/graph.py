@@ -214,6 +214,12 @@ def _unfold(model: Any, tensor: Any, calls: list[Call], names: dict[str, Any]) -
                 "rename one (layer.name = ...) and save the network again"
             )
             raise NetworkError(message)
+        if kwargs.get("training"):
+            message = (
+                f"expected layers as they are at inference; got {operation.name!r} with "
+                f"training=True ({model.name}); build the network without it"
+            )
+            raise NetworkError(message)
         output = operation(*args, **kwargs)
         if not isinstance(output, keras.KerasTensor):
             message = (
@@ -228,8 +234,8 @@ def _unfold(model: Any, tensor: Any, calls: list[Call], names: dict[str, Any]) -
             )
             raise NetworkError(message)
         tensors = tuple(
-            item for item in keras.tree.flatten((args, kwargs)) if keras.ops.is_tensor(item)
-            or isinstance(item, keras.KerasTensor)
+            item for item in keras.tree.flatten((args, kwargs))
+            if isinstance(item, keras.KerasTensor)
         )  # fmt: skip
         calls.append(Call(operation, args, kwargs, tensors, output))
         return output
@@ -304,5 +310,4 @@ def _channel_wise_reader(graph: Graph, tensor: Any) -> Call | None:
 def _elementwise(layer: Any) -> bool:
     """Return whether a layer's activation, if it has one, looks at one value at a time."""
     activation = getattr(layer, "activation", None)
-    name = getattr(activation, "__name__", None) or getattr(activation, "name", None)
-    return activation is None or name in ELEMENTWISE
+    return activation is None or getattr(activation, "__name__", None) in ELEMENTWISE

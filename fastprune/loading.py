@@ -99,10 +99,11 @@ def _lacks_input(config: dict[str, Any]) -> bool:
     """Return whether a Sequential was written before Keras 2.4: its first layer has the shape."""
     layers = config["config"]
     layers = layers.get("layers") if isinstance(layers, dict) else layers
-    first = layers[0].get("config") if isinstance(layers, list) and layers else None
+    if not (isinstance(layers, list) and layers and isinstance(layers[0], dict)):
+        return False
+    first = layers[0].get("config")
     return (
         config.get("class_name") == "Sequential"
-        and isinstance(layers, list)
         and layers[0].get("class_name") != "InputLayer"
         and isinstance(first, dict)
         and "batch_input_shape" in first

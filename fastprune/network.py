@@ -125,7 +125,7 @@ class Network:
     def describe(self) -> dict[str, Any]:
         """Return what results say of the network."""
         return {
-            "path": None if self.path is None else str(self.path),
+            "path": None if self.path is None else str(self.path.absolute()),
             "name": self.name,
             "n_classes": self.n_classes,
             "n_channels": self.n_channels,
@@ -144,7 +144,8 @@ def load_network(source: str | Path | Any, *, cut_layer: str | None = None) -> N
     Parameters
     ----------
     source : path or keras.Model
-        A ``.keras`` or ``.h5`` file (never compiled, its code never run), or a model.
+        A ``.keras`` or ``.h5`` file (never compiled, its code never run), a model, or a network
+        that was loaded before.
     cut_layer : str, optional
         Name of the cut layer; found automatically by default: the last tensor, fed by a
         convolution through channel-wise layers only, that every path to the scores crosses.
@@ -155,13 +156,16 @@ def load_network(source: str | Path | Any, *, cut_layer: str | None = None) -> N
         When the file cannot be loaded, or the network has no class scores or no such cut.
     """
     if isinstance(source, Network):
-        return source
+        if cut_layer in (None, source.cut.layer.name):
+            return source
+        source = source.model
     path = Path(source) if isinstance(source, str | Path) else None
     model: Any = loading.load_model(path) if path is not None else source
     graph = trace(model)
     where = str(path) if path is not None else str(model.name)
     check_shapes(graph, where)
     cut = _choose(graph, cut_layer, where)
+    _check_types(graph, cut, where)
     return Network(
         model=_flat(graph, model.name),
         graph=graph,
@@ -198,6 +202,16 @@ def check_shapes(graph: Graph, where: str) -> None:
             f"{tuple(graph.output.shape)} ({where}); use a classifier"
         )
         raise NetworkError(message)
+
+
+def _check_types(graph: Graph, cut: Cut, where: str) -> None:
+    for call in (cut.prune, cut.layer, graph.calls[-1]):
+        if call.output.dtype != "float32":
+            message = (
+                f"expected float32 at the cut and in the scores; got {call.output.dtype} of "
+                f"{call.name!r} ({where}); save the network with the float32 policy"
+            )
+            raise NetworkError(message)
 
 
 def _choose(graph: Graph, cut_layer: str | None, where: str) -> Cut:

@@ -27,7 +27,7 @@ class Samples:
     Attributes
     ----------
     images : ndarray of float32, shape (samples, height, width, channels)
-        Pixels as the network saw them, before any scale.
+        Pixels as they lie in the file.
     labels : ndarray of int64, shape (samples,)
         Their labels.
     classes : ndarray of int64, shape (n_channels + 1, samples)
@@ -212,7 +212,7 @@ class SweepResult:
         Raises
         ------
         OutputError
-            When the folder cannot be written; it is then as it was before.
+            When the folder cannot be written.
         """
         from fastprune.results_folder import save
 

@@ -14,9 +14,6 @@ from fastprune.errors import FastpruneError, OptionError
 from fastprune.network import Network
 from fastprune.passes import Tally
 
-CHUNK = 1024
-"""Images per call of the reference."""
-
 
 def verify_steps(count: int, n_channels: int) -> list[int]:
     """Return `count` random steps, always the same for the same `count` and `n_channels`.
@@ -39,8 +36,9 @@ def verify_sweep(
     order: NDArray[np.int64],
     steps: list[int],
     tallies: Mapping[str, Tally],
+    size: int,
 ) -> dict[str, Any]:
-    """Compare every class of every set at `steps` with plain Keras.
+    """Compare every class of every set at `steps` with plain Keras, `size` images at a time.
 
     Returns
     -------
@@ -56,7 +54,7 @@ def verify_sweep(
     compared = ties = 0
     for name, (_, images) in sets.items():
         tally = tallies[name]
-        for chunk in images.chunks(CHUNK):
+        for chunk in images.chunks(size):
             part = slice(chunk.start, chunk.start + len(chunk.labels))
             for row, step in enumerate(steps):
                 pixels = backend.to_numpy(chunk.images)

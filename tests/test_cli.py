@@ -307,7 +307,7 @@ BAD = {
     "output is a file": (lambda t, f: sweep(f, "--out", in_the_way(t)), "got a file"),
     "output below a file": (lambda t, f: sweep(f, "--out", in_the_way(t) / "x"), "got a file"),
     "demo below a file": (
-        lambda t, f: ["demo", "--quiet", "--lab", in_the_way(t) / "x"], "got a file",
+        lambda t, f: ["demo", "--quiet", "--into", in_the_way(t) / "x"], "got a file",
     ),
     "evaluate a missing set": (
         lambda t, f: ["evaluate", t / "none.h5", f["bd"], f["model"]], "no such file",
@@ -461,4 +461,4 @@ def test_interrupting(run, files, monkeypatch):
     monkeypatch.setattr(evaluate, "run", interrupt)
     status, out, err = run("evaluate", "a", "b", "c")
     assert (status, out) == (130, "")
-    assert err == "fastprune: interrupted; nothing was written\n"
+    assert err == "fastprune: interrupted; no file was left half-written\n"

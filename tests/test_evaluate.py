@@ -119,7 +119,7 @@ def test_sets_that_cannot_be_evaluated(case, write_set):
     with pytest.raises(DataError, match="no such file"):
         evaluate(files["clean"], files["clean"].with_name("none.h5"), models["b"])
     with pytest.raises(FastpruneError, match="'x'"):
-        evaluate(files["clean"], files["backdoored"], models["b"], data="x")
+        evaluate(files["clean"], files["backdoored"], models["b"], data_name="x")
 
 
 def test_a_network_without_a_cut_is_evaluated_all_the_same(make_images, plain_classes):

@@ -278,3 +278,36 @@ def test_fill_down_is_a_loop(steps, images, random):
     for step in range(1, steps):
         expected[step] = np.where(known[step], values[step], expected[step - 1])
     np.testing.assert_array_equal(fill_down(values, known), expected)
+
+
+def test_operations_with_constants_are_not_taken_for_layers():
+    """``x * -1`` is an operation named Multiply with one tensor: it must not become nothing."""
+
+    def negated(x):
+        x = layers.Flatten()(stem(x))
+        return layers.Dense(5)(x) * -1.0 + 0.1 * np.arange(5, dtype=np.float32)
+
+    def twice(x):
+        x = layers.Dense(5)(layers.Flatten()(stem(x)))
+        return x + x
+
+    def transposed(x):
+        return layers.Dense(5)(layers.Flatten(data_format="channels_first")(stem(x)))
+
+    for body in (negated, twice, transposed):
+        check_against_reference(build(body), "auto")
+
+
+@pytest.mark.parametrize("head", ["relu", "max"])
+def test_overflow_is_not_hidden(head):
+    """Scores that overflow are reported as near-ties, and Keras says what they are."""
+    model = build(deepid)
+    weights = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([weights[0] * 1e38, weights[1]])
+    network = load_network(model, cut_layer="cut_here")
+    engine = make_engine(network, "incremental")
+    images = pictures() * (1e3 if head == "relu" else 1e6)
+    steps = engine.classes(engine.block(network.prefix(images)), np.arange(CHANNELS))
+    for step in range(CHANNELS + 1):
+        expected = reference.classes(model, "prune_me", np.arange(step), images)
+        assert not ((steps.classes[step] != expected) & ~steps.near_ties[step]).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -23,10 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 with one line on stderr when something given cannot be used; 2 for a wrong call.
+        0; 1 with one line on stderr when something given cannot be used; 2 for a wrong call; 130
+        when interrupted.
     """
     from fastprune.cli.parser import make_parser
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # B′ on a terminal that has no such letter
     arguments = make_parser().parse_args(argv)
     warnings.showwarning = _say
     try:
@@ -38,11 +43,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         line = "".join(letter if letter.isprintable() else "?" for letter in str(error))
         print(f"fastprune: error: {line}", file=sys.stderr)
         return 1
+    except ImportError as error:
+        print(f"fastprune: error: expected Keras and its backend; got {error}; install them or "
+              "choose another KERAS_BACKEND", file=sys.stderr)  # fmt: skip
+        return 1
     except BrokenPipeError:  # a reader such as head has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
         return 0
     except KeyboardInterrupt:
-        print("fastprune: interrupted; nothing was written", file=sys.stderr)
+        print("fastprune: interrupted; no file was left half-written", file=sys.stderr)
         return 130
     return status
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from fastprune.cli.layout import find_lab
+from fastprune.errors import OptionError
 
 SIZES = {"small": (2_000, 2_000), "lab": (11_547, 12_830)}
 """Validation and test images of each size."""
@@ -18,16 +20,18 @@ def run(arguments: argparse.Namespace) -> int:
     from fastprune.files import check_writable
     from fastprune.synthetic.lab import write_lab
 
-    out = arguments.out or arguments.lab / "results"
-    check_writable(arguments.lab)
+    folder = arguments.into
+    out = arguments.out or folder / "results"
+    check_writable(folder)
     check_writable(out)
+    _check_ours(folder)
     n_valid, n_test = SIZES[arguments.size]
     if not arguments.quiet:
         print(f"rendering {2 * (n_valid + n_test):,} images …", file=sys.stderr)
-    write_lab(arguments.lab, n_valid=n_valid, n_test=n_test)
+    write_lab(folder, n_valid=n_valid, n_test=n_test)
     options = ["sweep", "--out", str(out), *(["--quiet"] if arguments.quiet else [])]
     results = sweep.sweep_files(
-        find_lab(arguments.lab), ["ascending"], make_parser().parse_args(options)
+        find_lab(folder), ["ascending"], make_parser().parse_args(options)
     )
     results[0].save(out)
     sweep.show(results, [out], arguments.format)
@@ -35,3 +39,25 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"look at {out / 'accuracy_asr.png'} first; the same on your own files:")
         print("  fastprune sweep --model B.h5 --valid VALID.h5 --backdoored bd=BD.h5")
     return 0
+
+
+def _check_ours(folder: Path) -> None:
+    """Refuse to write over sets and networks that are not the demo's own.
+
+    Raises
+    ------
+    OptionError
+        When one of its files is there and the network beside it is not the shipped one.
+    """
+    from fastprune.synthetic import network_path
+    from fastprune.synthetic.lab import PATHS
+
+    there = [path for path in PATHS.values() if (folder / path).exists()]
+    network = folder / PATHS["network"]
+    ours = network.is_file() and network.read_bytes() == network_path().read_bytes()
+    if there and not ours:
+        message = (
+            f"expected a folder without other people's files; got {there[0]} ({folder}); name "
+            "another folder with --into"
+        )
+        raise OptionError(message)

@@ -13,7 +13,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     found = evaluate(
         arguments.clean, arguments.backdoored, arguments.model, arguments.repaired,
-        scale=arguments.scale, data=arguments.data_name, label=arguments.label_name,
+        scale=arguments.scale, data_name=arguments.data_name, label_name=arguments.label_name,
     )  # fmt: skip
     figures = {
         "clean_accuracy": found.clean_accuracy,

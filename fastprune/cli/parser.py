@@ -10,7 +10,7 @@ from typing import Any
 
 from fastprune import __version__
 
-DESCRIPTION = """\
+DESCRIPTION = """
 The pruning defense on backdoored networks: prune the channels of a late convolution one by one,
 least active on clean validation images first, and measure the repaired network B' and the
 detector G at every step."""
@@ -21,7 +21,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastprune",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Start with fastprune demo; fastprune COMMAND --help says more of each.",
     )
     parser.add_argument("--version", action="version", version=f"fastprune {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -34,7 +34,7 @@ def _sweep(commands: Any) -> None:
     parser = _command(commands, "sweep", "prune step by step, measure B' and G on every set")
     lab = parser.add_argument_group("network and sets (default: the lab's layout)")
     lab.add_argument("--lab", type=Path, metavar="DIR",
-                     help="folder with data/cl, data/bd, models (default: this one)")  # fmt: skip
+                     help="folder with data/cl, data/bd, models (default: current)")  # fmt: skip
     lab.add_argument("--model", type=Path, metavar="FILE", help="network B, .keras or .h5")
     lab.add_argument("--valid", type=Path, metavar="FILE", help="clean validation set")
     lab.add_argument("--clean", type=_named, action="append", default=[], metavar="NAME=FILE",
@@ -48,10 +48,13 @@ def _sweep(commands: Any) -> None:
                               "file of channel indices; several, separated by commas, share one "
                               "pass and get a folder each below --out")  # fmt: skip
     defense.add_argument("--rank-on", choices=("cut", "prune"), default="cut",
-                         help="layer whose mean activation counts (default: cut)")  # fmt: skip
-    defense.add_argument("--cut-layer", metavar="NAME", help="cut here (default: found)")
-    defense.add_argument("--drops", type=_numbers, default=(2.0, 4.0, 10.0, 30.0), metavar="X,…",
-                         help="drops of clean accuracy (default: 2,4,10,30)")  # fmt: skip
+                         help="order by mean activation at the cut layer (default) or at "
+                              "the prune layer")  # fmt: skip
+    defense.add_argument("--cut-layer", metavar="NAME",
+                         help="layer to cut at (default: the last possible)")  # fmt: skip
+    defense.add_argument("--drops", type=_numbers, default=(2.0, 4.0, 10.0, 30.0), metavar="X,X",
+                         help="drops of clean validation accuracy; B' and G of each "
+                              "that is crossed are saved (default: 2,4,10,30)")  # fmt: skip
     defense.add_argument("--drop-kind", choices=("points", "relative"), default="points",
                          help="percentage points (default) or percent of B's accuracy")  # fmt: skip
     _running(parser)
@@ -60,11 +63,14 @@ def _sweep(commands: Any) -> None:
 def _running(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("run")
     run.add_argument("--engine", choices=("auto", "incremental", "keras"), default="auto",
-                     help="how the suffix is evaluated (default: auto)")  # fmt: skip
+                     help="how the layers behind the cut are computed: incremental, on "
+                          "the CPU, only what changes; keras; auto chooses (default)")  # fmt: skip
     run.add_argument("--memory", default="256M", metavar="SIZE",
-                     help="what fastprune itself may hold (default: 256M)")  # fmt: skip
+                     help="for batches and kept activations, beside TensorFlow "
+                          "(default: 256M)")  # fmt: skip
     run.add_argument("--verify", type=int, default=0, metavar="K",
-                     help="run K random steps again with plain Keras and compare")  # fmt: skip
+                     help="run K random steps again with plain Keras and compare "
+                          "every class (default: 0)")  # fmt: skip
     run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR",
                      help="results directory (default: results)")  # fmt: skip
     run.add_argument("--no-plots", action="store_true", help="write no plots")
@@ -73,12 +79,13 @@ def _running(parser: argparse.ArgumentParser) -> None:
 
 def _demo(commands: Any) -> None:
     parser = _command(commands, "demo", "render the built-in lab and sweep it")
-    parser.add_argument("--lab", type=Path, default=Path("fastprune-demo"), metavar="DIR",
-                        help="where the lab is rendered (default: fastprune-demo)")  # fmt: skip
+    parser.add_argument("--into", type=Path, default=Path("fastprune-demo"), metavar="DIR",
+                        help="folder to write to (default: fastprune-demo)")  # fmt: skip
     parser.add_argument("--size", choices=("small", "lab"), default="small",
-                        help="2,000 images a set (default), or 11,547 and 12,830")  # fmt: skip
+                        help="2,000 images a set, 0.5 GB (default), or the lab's 11,547 "
+                             "and 12,830, 3 GB")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR",
-                        help="results directory (default: results below --lab)")  # fmt: skip
+                        help="results directory (default: results below --into)")  # fmt: skip
     _output(parser)
 
 
@@ -93,7 +100,7 @@ def _evaluate(commands: Any) -> None:
                         help="B': evaluate the G made of MODEL and this")  # fmt: skip
     _reading(parser)
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text",
-                        help="of what is printed (default: text)")  # fmt: skip
+                        help="of stdout (default: text)")  # fmt: skip
 
 
 def _plot(commands: Any) -> None:
@@ -102,7 +109,7 @@ def _plot(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="where to draw (default: the results directory)")  # fmt: skip
     parser.add_argument("--format", choices=("text", "json"), default="text",
-                        help="of what is printed (default: text)")  # fmt: skip
+                        help="of stdout (default: text)")  # fmt: skip
 
 
 def _reading(group: Any) -> None:
@@ -116,7 +123,7 @@ def _reading(group: Any) -> None:
 
 def _output(group: Any) -> None:
     group.add_argument("--format", choices=("text", "json", "csv"), default="text",
-                       help="of what is printed (default: text)")  # fmt: skip
+                       help="of stdout (default: text)")  # fmt: skip
     group.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
 

@@ -14,8 +14,8 @@ from fastprune.suffix import kernels
 TOLERANCE = 2.0**-18
 """Two scores closer than this share of the largest absolute score are a near-tie.
 
-32 units in the last place of float32. On the lab's network the same scores summed in another order
-differ by at most 8 such units.
+32 units in the last place of float32. The incremental engine looks at logits, a final softmax left
+out, the Keras engine at what the network gives: they may count different near-ties.
 """
 
 

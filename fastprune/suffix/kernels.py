@@ -122,7 +122,7 @@ def pool(arenas, at, op):
                 for row in range(max(y0, 0), min(y0 + rows, in_height)):
                     for column in range(max(x0, 0), min(x0 + columns, in_width)):
                         value = arenas[at, source + (row * in_width + column) * channels + channel]
-                        best = max(best, value)
+                        best = value if value > best or value != value else best
                         total += value
                         count += 1
                 place = out + (y * width + x) * channels + channel
@@ -139,7 +139,8 @@ def pointwise(arenas, at, weights, op):
         for i in range(size):
             value = arenas[at, source + i]
             low = slope * (value - threshold) if slope != 0 else np.float32(0)
-            arenas[at, out + i] = min(value, ceiling) if value > threshold else low
+            value = value if value > threshold or value != value else low  # NaN stays NaN
+            arenas[at, out + i] = ceiling if value > ceiling else value
     elif kind == SIGMOID:
         for i in range(size):
             arenas[at, out + i] = np.float32(1) / (np.float32(1) + np.exp(-arenas[at, source + i]))
@@ -270,12 +271,14 @@ def near_best(arenas, at, start, size, top, bound):
 def decide(arenas, at, size, tolerance, scratch):
     """Return the class of an image (the first of the best scores) and whether it is a near-tie.
 
-    The scores are the arena's last `size` values. A near-tie: another score within `tolerance`
-    times the largest absolute score of the best, or a score that is no number.
+    The scores are the arena's last `size` values, a final softmax left out. A near-tie: another
+    score within `tolerance` times the largest absolute score (at least 1, as softmax rounds at that
+    size) of the best, or a score that is no number.
     """
     start = U(arenas.shape[1]) - size
     top, largest = extremes(arenas, at, start, size, scratch)
-    close, odd, place = near_best(arenas, at, start, size, top, top - tolerance * largest)
+    bound = top - tolerance * max(largest, np.float32(1))
+    close, odd, place = near_best(arenas, at, start, size, top, bound)
     if close == 1 and odd == 0:
         return np.int32(place), False
     for i in range(size):

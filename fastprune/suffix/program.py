@@ -71,10 +71,10 @@ class Builder:
         self.bases: list[tuple[int, NDArray[np.float32]]] = []
         self.views = {id(cut)}
 
-    def add_weights(self, values: Any) -> int:
+    def add_weights(self, values: Any, *, finite: bool = True) -> int:
         """Append weights; return where they start."""
         flat = np.ascontiguousarray(values, np.float32).reshape(-1)
-        if not np.isfinite(flat).all():
+        if finite and not np.isfinite(flat).all():
             raise NotUnderstood("weights that are no numbers")
         self.weights.append(flat)
         self.n_weights += flat.size
@@ -183,9 +183,28 @@ def compile_call(builder: Builder, call: Call, *, is_output: bool) -> None:
     from fastprune.suffix.translate import TRANSLATORS
 
     translate: Callable[[Builder, Call, bool], None] | None = TRANSLATORS.get(call.kind)
-    if translate is None or call.output.dtype != "float32":
+    if translate is None or not is_plain(call):
         raise NotUnderstood(f"{call.kind} of {call.output.dtype}")
     translate(builder, call, is_output)
+
+
+def is_plain(call: Call) -> bool:
+    """Return whether a call is of a layer as it stands, in float32, on tensors of the graph alone.
+
+    ``x + 1`` is an operation named Add too, but one of its operands is no tensor of the graph.
+    """
+    import keras
+
+    operation = call.operation
+    arguments = keras.tree.flatten((call.args, dict(call.kwargs)))
+    constants = [item for item in arguments if item is not None and not isinstance(item, bool)]
+    return (
+        isinstance(operation, keras.layers.Layer)
+        and call.output.dtype == "float32"
+        and len(constants) == len(call.inputs)
+        and getattr(operation, "quantization_mode", None) is None
+        and getattr(operation, "data_format", None) in (None, "channels_last")
+    )
 
 
 def _table(rows: list[list[int]]) -> NDArray[np.int64]:

@@ -9,7 +9,8 @@ from fastprune.suffix.engine import Engine
 from fastprune.suffix.incremental import IncrementalEngine
 from fastprune.suffix.keras_engine import KerasEngine
 from fastprune.suffix.mixed import MixedEngine
-from fastprune.suffix.program import NotUnderstood, build, linear_part
+from fastprune.suffix.program import NotUnderstood, build, is_plain, linear_part
+from fastprune.suffix.translate import TRANSLATORS, view
 
 ENGINES = ("auto", "incremental", "keras")
 
@@ -30,14 +31,15 @@ def make_engine(network: Network, engine: str = "auto", *, memory: int = 64 << 2
     engine : {"auto", "incremental", "keras"}
         ``incremental`` keeps the values of the layers that are linear in the cut tensor and takes
         Keras for the part that has no compiled form; ``keras`` takes it for all; ``auto`` takes
-        ``keras`` on a GPU and where nothing is linear in the cut tensor.
+        ``keras`` on a GPU, and where neither the suffix has a compiled form nor its first layers
+        are linear in the cut tensor.
     memory : int
         Bytes that a batch of the suffix may take.
 
     Raises
     ------
     OptionError
-        When ``incremental`` is asked for and no layer is linear in the cut tensor.
+        When ``incremental`` is asked for and it has nothing to work on.
     """
     if engine not in ENGINES:
         message = f"expected engine to be one of {', '.join(ENGINES)}; got {engine!r}"
@@ -77,7 +79,7 @@ def _reads_cut(network: Network, linear: set[int]) -> bool:
         if id(call.output) in linear:
             continue
         if any(id(tensor) in views for tensor in call.inputs):
-            if call.kind not in ("Flatten", "Reshape", "Dropout", "SpatialDropout2D", "Identity"):
+            if TRANSLATORS.get(call.kind) is not view or not is_plain(call):
                 return True
             views.add(id(call.output))
     return False

@@ -12,7 +12,7 @@ from fastprune.graph import Call
 from fastprune.suffix import kernels
 from fastprune.suffix.program import Builder, NotUnderstood
 
-INFINITY = float(np.finfo(np.float32).max)
+INFINITY = float("inf")
 
 
 def view(builder: Builder, call: Call, is_output: bool) -> None:
@@ -98,7 +98,7 @@ def activation(builder: Builder, call: Call, is_output: bool) -> None:
     if kind is None:
         return view(builder, call, is_output)
     place = builder.add_values(size)
-    offset = builder.add_weights(np.array(parameters, np.float32))
+    offset = builder.add_weights(np.array(parameters, np.float32), finite=False)
     builder.operate(kind, builder.place(source), place, size, offset)
     builder.places[id(call.output)] = place
     return None
@@ -204,7 +204,7 @@ def _activate(builder: Builder, call: Call, place: int, size: int, is_output: bo
     kind, parameters = _activation(call.operation, is_output)
     if kind is not None:
         source, place = place, builder.add_values(size)
-        offset = builder.add_weights(np.array(parameters, np.float32))
+        offset = builder.add_weights(np.array(parameters, np.float32), finite=False)
         builder.operate(kind, source, place, size, offset)
     builder.places[id(call.output)] = place
 
