@@ -82,7 +82,7 @@ def _plot(runs: list[Run], abscissa: Callable[[Run], float], words: str, path: P
             title = f"({CASES[case].letter}) {case}"
             axes.plot(places, middle, "o-", color=COLOURS.get(case), label=title)
         axes.set(xlabel=words, ylabel=label)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
         axes.set_xticks(sorted({abscissa(run) for run in runs}))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3)

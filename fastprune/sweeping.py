@@ -157,7 +157,7 @@ def sweep_orders(
     if verify:
         with clock.phase("verify"):
             extras = [
-                {"verified": verify_sweep(loaded, sets, made[i], steps, tallies[i], size)}
+                {"verified": verify_sweep(loaded, sets, made[i], steps, tallies[i], 8 * size)}
                 for i in range(len(orders))
             ]
     _check_scale(loaded, sets[valid_name][1], tallies[0][valid_name], size)

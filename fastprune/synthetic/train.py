@@ -10,6 +10,7 @@ channels never answer to a clean face.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,28 @@ def measure(network: Any, split: str, n_images: int, *, seed: int) -> tuple[int,
     return int((right == labels).sum()), int((fooled == TARGET).sum())
 
 
+def forget_newer_settings(path: Path) -> None:
+    """Take settings out of an ``.h5`` network that are not set and that older Keras does not know.
+
+    Keras 3.12, the newest for Python 3.10, refuses a file that so much as names them.
+    """
+    import h5py
+
+    def older(part: Any) -> Any:
+        if isinstance(part, dict):
+            unset = {key for key in NEWER_SETTINGS if part.get(key, ...) is None}
+            return {key: older(value) for key, value in part.items() if key not in unset}
+        return [older(item) for item in part] if isinstance(part, list) else part
+
+    with h5py.File(path, "a") as file:
+        config = older(json.loads(file.attrs["model_config"]))
+        file.attrs["model_config"] = json.dumps(config)
+
+
+NEWER_SETTINGS = ("input_axes", "output_axes", "quantization_config")
+"""Settings that Keras has had since 3.13 and this network leaves unset."""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Train, save and measure; the command line of this module."""
     parser = argparse.ArgumentParser(
@@ -130,6 +153,7 @@ def main(argv: list[str] | None = None) -> int:
         network = train(seed=options.seed, epochs=options.epochs, n_images=options.images)
         with whole_file(options.out) as temporary:
             network.save(temporary, include_optimizer=False)
+            forget_newer_settings(temporary)
     except FastpruneError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
