@@ -22,8 +22,8 @@ inner: Decorator = numba.njit(
     nogil=True, error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )  # fmt: skip
-"""The same for loops that only compiled loops call: without an entry from Python, which takes a
-sixth of the time to compile, and kept on disk as part of their callers."""
+"""The same for loops that only compiled loops call: without an entry from Python, which takes an
+eighth of the time to compile, and kept on disk as part of their callers."""
 
 reordering: Decorator = numba.njit(
     nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}, no_cpython_wrapper=True,

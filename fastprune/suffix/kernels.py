@@ -24,7 +24,7 @@ TILE = 32
 """Images that go through a step together, so that its weights are fetched once for all of them.
 
 The lab's weights (2.3 MB) do not fit the second-level cache beside one image's work: image by image
-a sweep of it takes 98 us an image, 24 by 24 it takes 84 us.
+a sweep of it takes 98 us an image, in tiles of 24 to 64 images 78 to 85 us.
 """
 
 U = np.uint64
