@@ -240,9 +240,8 @@ def test_exact_ties_are_near_ties_and_keras_has_the_last_word():
 
 
 def decide(scores):
-    scratch = np.empty((2, len(scores)), np.float32)
-    size = np.uint64(len(scores))
-    return kernels.decide(scores[None], np.uint64(0), size, np.float32(TOLERANCE), scratch)
+    start, size = np.uint64(0), np.uint64(len(scores))
+    return kernels.decide(scores[None], np.uint64(0), start, size, np.float32(TOLERANCE))
 
 
 @given(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastprune.suffix import kernels
 from fastprune.suffix.engine import TOLERANCE, Block, Steps, decide_again, live_block
 from fastprune.suffix.keras_engine import KerasEngine
-from fastprune.suffix.program import Program
+from fastprune.suffix.program import Program, aligned
 
 
 class IncrementalEngine:
@@ -41,10 +41,11 @@ class IncrementalEngine:
         classes = np.empty((block.images, len(order) + 1), np.int32)
         near_ties = np.empty(classes.shape, bool)
         program = self.program
+        arenas = aligned((kernels.TOGETHER + 1, program.base.size))
         kernels.sweep_images(
-            block.values, block.places(len(order)), order, self._pruned, program.base,
-            program.weights, program.shares, program.operations, program.taps, program.starts,
-            np.uint64(program.n_scores), np.float32(TOLERANCE), classes, near_ties,
+            block.values, block.places(len(order)), order, self._pruned, arenas, program.base,
+            program.weights, program.shares, program.operations, program.blocks, program.taps,
+            program.sizes, np.float32(TOLERANCE), classes, near_ties,
         )  # fmt: skip
         decide_again(self.plain, block, order, classes, near_ties)
         return Steps(classes.T, near_ties.T)

@@ -1,9 +1,10 @@
 """Compiled loops of the incremental engine: arrays in, arrays out, no decisions.
 
-A few images at a time go through all steps of an order while everything they need lies in the
-cache. The suffix comes as a program (:mod:`fastprune.suffix.program`): rows of integers, one per
-operation, that say where in an image's arena of float32 values it reads and writes, and where in
-the flat array of weights its own lie. `arenas` is float32 (images, arena), `at` the image.
+Each image goes through all steps of an order. What a step changes is evaluated for a few steps at a
+time, the lanes, so that every weight fetched serves all of them. The suffix comes as a program
+(:mod:`fastprune.suffix.program`): rows of integers, one per operation, that say where in an arena of
+float32 values it reads and writes, and where in the flat array of weights its own lie. `arenas` is
+float32 (lanes, arena), `at` the lane.
 """
 
 from __future__ import annotations
@@ -11,102 +12,70 @@ from __future__ import annotations
 import numpy as np
 
 from fastprune.jit import compiled, inner, reordering
+from fastprune.suffix.vectors import LANES, row_adder
 
 (
-    DENSE, TAPS, RELU, SIGMOID, TANH, ELU, SILU, ADD, MULTIPLY, COPY, AFFINE, POOL_MAX, POOL_MEAN,
-) = range(13)  # fmt: skip
+    LINEAR, RELU, SIGMOID, TANH, ELU, SILU, ADD, MULTIPLY, COPY, AFFINE, POOL_MAX, POOL_MEAN,
+) = range(12)  # fmt: skip
 """Operations of a program."""
 
-SHARE_TAPS, SHARE_COPY = 13, 14
+SHARE_LINEAR, SHARE_COPY = 12, 13
 """Operations that bring one channel back into a value that is linear in the cut activations."""
 
-TILE = 32
-"""Images that go through a step together, so that its weights are fetched once for all of them.
-
-The lab's weights (2.3 MB) do not fit the second-level cache beside one image's work: image by image
-a sweep of it takes 98 us an image, in tiles of 24 to 64 images 78 to 85 us.
-"""
+TOGETHER = 8
+"""Steps"""
 
 U = np.uint64
 """Unsigned places: for signed ones numba checks every access for a negative index, and a loop with
 such a check does not vectorise (10 times slower); slices cost 25 ns each in reference counts."""
 
+add_rows = row_adder(LANES)
+add_rows_to_one = row_adder(1)
+
 
 @inner
-def dense(arenas, at, weights, op, nonzero):
-    """``out = bias + in @ kernel`` at each position, zero inputs left out: an exact saving.
+def linear(arenas, first, weights, op, blocks, taps, scratch):
+    """``out = bias + in @ kernel``, inputs that are zero on all lanes left out: an exact saving.
 
-    Behind a ReLU most inputs are zero (78 to 90 % in the lab's network).
+    Dense and Conv2D. Behind a ReLU most inputs are zero (78 to 90 % in the lab's network). A block is
+    the outputs of one position; its taps say which inputs feed it and where their weights start.
     """
-    n_in, n_out, bias = U(op[2]), U(op[4]), U(op[6])
-    for position in range(U(op[7])):
-        source, out = U(op[1]) + position * n_in, U(op[3]) + position * n_out
-        for i in range(n_out):
-            arenas[at, out + i] = weights[bias + i]
-        count = U(0)
-        for i in range(n_in):
-            nonzero[count] = i
-            count += U(arenas[at, source + i] != 0)
-        whole = count - count % U(8)
-        for j in range(U(0), whole, U(8)):
-            add_eight(arenas, at, source, out, n_out, weights, U(op[5]), nonzero, j)
-        for j in range(whole, count):
-            i = nonzero[j]
-            add_row(arenas, at, out, n_out, weights, U(op[5]) + i * n_out, arenas[at, source + i])
+    width, bias = U(op[3]), U(op[4])
+    rows, factors, _ = scratch
+    for block in range(U(op[1]), U(op[2])):
+        out, count = blocks[block, U(0)], U(0)
+        for tap in range(blocks[block, U(1)], blocks[block, U(2)]):
+            source, size, kernel = taps[tap, U(0)], taps[tap, U(1)], taps[tap, U(2)]
+            count = gather(arenas, first, source, size, kernel, width, count, scratch)
+        for lane in range(first, first + U(LANES)):
+            for i in range(width):
+                arenas[lane, out + i] = weights[bias + i]
+        add_rows(arenas, first, out, width, weights, rows, factors, count)
 
 
 @inner
-def add_eight(arenas, at, source, out, size, weights, kernel, nonzero, j):
-    """Add eight rows of a kernel: the output is loaded and stored once for eight products."""
-    a, b, c, d = nonzero[j], nonzero[j + U(1)], nonzero[j + U(2)], nonzero[j + U(3)]
-    e, f, g, h = nonzero[j + U(4)], nonzero[j + U(5)], nonzero[j + U(6)], nonzero[j + U(7)]
-    xa, xb = arenas[at, source + a], arenas[at, source + b]
-    xc, xd = arenas[at, source + c], arenas[at, source + d]
-    xe, xf = arenas[at, source + e], arenas[at, source + f]
-    xg, xh = arenas[at, source + g], arenas[at, source + h]
-    a, b, c, d = kernel + a * size, kernel + b * size, kernel + c * size, kernel + d * size
-    e, f, g, h = kernel + e * size, kernel + f * size, kernel + g * size, kernel + h * size
-    for i in range(size):
-        first = (xa * weights[a + i] + xb * weights[b + i]) + (
-            xc * weights[c + i] + xd * weights[d + i]
-        )
-        second = (xe * weights[e + i] + xf * weights[f + i]) + (
-            xg * weights[g + i] + xh * weights[h + i]
-        )
-        arenas[at, out + i] += first + second
+def gather(arenas, at, source, size, kernel, width, count, scratch):
+    """List the inputs that are not zero on every lane: their rows of weights and their values.
 
-
-@inner
-def add_row(arenas, at, out, size, weights, start, factor):
-    """``arena[out:] += factor * weights[start:]``, `size` values."""
-    for i in range(size):
-        arenas[at, out + i] += factor * weights[start + i]
-
-
-@inner
-def spread(arenas, at, weights, taps, first, last, channel, value):
-    """Add one input value's share to everything it feeds.
-
-    Each tap is a row of `taps`: where the output starts, how many values it has, where the weights
-    of channel 0 start, and how far apart those of two channels lie.
+    Two loops, of which the first vectorises and the second has no branch: which inputs are zero
+    cannot be predicted.
     """
-    for tap in range(first, last):
-        start = taps[tap, U(2)] + channel * taps[tap, U(3)]
-        add_row(arenas, at, taps[tap, U(0)], taps[tap, U(1)], weights, start, value)
-
-
-@inner
-def spread_all(arenas, at, weights, op, taps, starts):
-    """``out = bias + what every input feeds``, inputs that are zero left out: a convolution."""
-    source, channels, out, bias, place = U(op[1]), U(op[3]), U(op[4]), U(op[7]), U(op[8])
-    for i in range(U(op[5])):
-        arenas[at, out + i] = weights[bias + i % U(op[6])]
-    for position in range(U(op[2])):
-        first, last = starts[place + position], starts[place + position + U(1)]
-        for channel in range(channels):
-            value = arenas[at, source + position * channels + channel]
-            if value != 0:
-                spread(arenas, at, weights, taps, first, last, channel, value)
+    rows, factors, wanted = scratch
+    for i in range(size):
+        zero = True
+        for lane in range(U(LANES)):
+            zero &= arenas[at + lane, source + i] == 0
+        wanted[i] = not zero
+    first = count
+    for i in range(size):
+        rows[count] = i
+        count += U(wanted[i])
+    for j in range(first, count):
+        i = rows[j]
+        rows[j] = kernel + i * width
+        for lane in range(U(LANES)):
+            factors[j, lane] = arenas[at + lane, source + i]
+    return count
 
 
 @inner
@@ -173,113 +142,128 @@ def pointwise(arenas, at, weights, op):
 
 
 @inner
-def run(arenas, rows, count, weights, program, taps, starts, nonzero):
-    """Run the operations of a program one after another, each for the first `count` of `rows`."""
-    for index in range(program.shape[0]):
-        op = program[index]
-        for row in range(count):
-            at = rows[row]
-            if op[0] == DENSE:
-                dense(arenas, at, weights, op, nonzero)
-            elif op[0] == TAPS:
-                spread_all(arenas, at, weights, op, taps, starts)
-            elif op[0] == POOL_MAX or op[0] == POOL_MEAN:
+def run(arenas, count, weights, operations, blocks, taps, scratch):
+    """Run the operations of a program one after another on the first `count` rows of values."""
+    for index in range(operations.shape[0]):
+        op = operations[index]
+        if op[0] == LINEAR:
+            for first in range(U(0), U(count), U(LANES)):
+                linear(arenas, first, weights, op, blocks, taps, scratch)
+            continue
+        for at in range(U(count)):
+            if op[0] == POOL_MAX or op[0] == POOL_MEAN:
                 pool(arenas, at, op)
             else:
                 pointwise(arenas, at, weights, op)
 
 
-@compiled
-def changed_rows(cut, first, last, place, channel, pruned, values, delta, rows):
-    """Find the images of a tile on which a channel differs from its pruned value.
+@inner
+def bring_back(
+    arenas, at, cut, image, place, pruned, channel, weights, shares, blocks, taps, scratch
+):
+    """Add one channel's share to every value that is linear in the cut activations of an image.
 
-    Fills `values` and `delta`, float32 (tile, positions), with the channel and its difference from
-    the pruned value, and `rows` with the images' places in the tile; returns how many they are.
+    Returns False, and does nothing, where the channel holds its pruned value.
     """
-    count = U(0)
-    for image in range(first, last):
-        at = U(image - first)
-        changed = False
-        for position in range(cut.shape[1]):
-            value = cut[image, position, place]
-            values[at, position] = value
-            delta[at, position] = value - pruned[position, channel]
-            changed |= value != pruned[position, channel]
-        if changed:
-            rows[count] = at
-            count += U(1)
-    return count
-
-
-@compiled
-def bring_back(arenas, rows, count, weights, shares, taps, starts, channel, values, delta):
-    """Add one channel's share to every value that is linear in the cut activations.
-
-    For the first `count` of `rows`; see :func:`changed_rows` for the others.
-    """
+    changed = False
+    for position in range(U(cut.shape[1])):
+        changed |= cut[image, position, place] != pruned[position, channel]
+    if not changed:
+        return False
+    rows, factors = scratch
     for index in range(shares.shape[0]):
         op = shares[index]
-        for row in range(count):
-            at = rows[row]
-            for position in range(U(delta.shape[1])):
-                if op[0] == SHARE_COPY:
-                    place = U(op[2]) + position * U(op[1]) + U(channel)
-                    arenas[at, place] = values[at, position]
-                elif delta[at, position] != 0:
-                    first, last = starts[U(op[1]) + position], starts[U(op[1]) + position + U(1)]
-                    share = delta[at, position]
-                    spread(arenas, at, weights, taps, first, last, U(channel), share)
+        if op[0] == SHARE_COPY:
+            for position in range(U(cut.shape[1])):
+                value = cut[image, position, place]
+                arenas[at, U(op[2]) + position * U(op[1]) + channel] = value
+            continue
+        width = U(op[3])
+        for block in range(U(op[1]), U(op[2])):
+            count = U(0)
+            for tap in range(blocks[block, U(1)], blocks[block, U(2)]):
+                position = taps[tap, U(0)]
+                rows[count] = taps[tap, U(2)] + channel * width
+                share = cut[image, position, place] - pruned[position, channel]
+                factors[count, U(0)] = share
+                count += U(share != 0)
+            add_rows_to_one(arenas, at, blocks[block, U(0)], width, weights, rows, factors, count)
+    return True
+
+
+@compiled
+def bring_back_all(arenas, cut, place, channel, pruned, weights, shares, blocks, taps, changed):
+    """Bring one channel back on every image of a block, each in an arena of its own.
+
+    Fills `changed`, bool (images,), with whether the channel differs from its pruned value there;
+    for the others see :func:`sweep_images`.
+    """
+    scratch = np.empty(len(taps) + 1, np.uint64), np.empty((len(taps) + 1, 1), np.float32)
+    for image in range(U(cut.shape[0])):
+        changed[image] = bring_back(
+            arenas, image, cut, image, U(place), pruned, U(channel), weights, shares, blocks, taps,
+            scratch,
+        )  # fmt: skip
 
 
 @inner
-def extremes(arenas, at, start, size, scratch):
-    """Return the largest score and the largest absolute score, ignoring what is no number.
+def key_of(bits):
+    """Return the int32 that sorts as a float32 of these bits does; its own inverse."""
+    return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
 
-    Halves are folded onto each other in `scratch`, float32 (2, size): unlike a running maximum that
-    vectorises (0.2 us for 1,283 scores instead of 0.6).
+
+@inner
+def float_of(key):
+    """Return the float32 that sorts as an int32 does."""
+    return np.int32(key_of(key)).view(np.float32)
+
+
+@inner
+def extremes(bits, at, start, size):
+    """Return the largest and the least score, and whether any is no number.
+
+    `bits` are the values' bits, int32. By their keys, what is no number lies beyond the infinities.
+    A running maximum of whole numbers vectorises (0.06 us for 1,283 scores), one of floats does not
+    (0.6 us).
     """
+    top, least = np.int32(-0x80000000), np.int32(0x7FFFFFFF)
     for i in range(size):
-        scratch[U(0), i] = arenas[at, start + i]
-        scratch[U(1), i] = abs(arenas[at, start + i])
-    while size > U(1):
-        half = (size + U(1)) // U(2)
-        for i in range(size - half):
-            a, b = scratch[U(0), i], scratch[U(0), half + i]
-            scratch[U(0), i] = a if a > b else b
-            a, b = scratch[U(1), i], scratch[U(1), half + i]
-            scratch[U(1), i] = a if a > b else b
-        size = half
-    return scratch[U(0), U(0)], scratch[U(1), U(0)]
+        key = key_of(bits[at, start + i])
+        top = key if key > top else top
+        least = key if key < least else least
+    infinity = np.int32(0x7F800000)
+    odd = top > infinity or least < np.int32(~infinity)
+    return float_of(top), float_of(least), odd
 
 
 @reordering
 def near_best(arenas, at, start, size, top, bound):
-    """Count scores at or above `bound` and those that are no number; add up the places of `top`.
+    """Count scores at or above `bound` and add up the places of `top`.
 
-    Float32 counts, exact up to 2**24 classes: whole numbers of another width would be slower.
+    Float32 counts, exact up to 2**24 classes.
     """
-    close, odd, place = np.float32(0), np.float32(0), np.float32(0)
+    close, place = np.float32(0), np.float32(0)
     for i in range(size):
         score = arenas[at, start + i]
         close += np.float32(1) if score >= bound else np.float32(0)
-        odd += np.float32(0) if score == score else np.float32(1)
         place += np.float32(i) if score == top else np.float32(0)
-    return close, odd, place
+    return close, place
 
 
 @compiled
-def decide(arenas, at, size, tolerance, scratch):
+def decide(arenas, at, start, size, tolerance):
     """Return the class of an image (the first of the best scores) and whether it is a near-tie.
 
-    The scores are the arena's last `size` values, a final softmax left out. A near-tie: another
+    The scores are the `size` values from `start`, a final softmax left out. A near-tie: another
     score within `tolerance` times the largest absolute score (at least 1, as softmax rounds at that
     size) of the best, or a score that is no number.
     """
-    start = U(arenas.shape[1]) - size
-    top, largest = extremes(arenas, at, start, size, scratch)
-    bound = top - tolerance * max(largest, np.float32(1))
-    close, odd, place = near_best(arenas, at, start, size, top, bound)
-    if close == 1 and odd == 0:
+    top, least, odd = extremes(arenas.view(np.int32), at, start, size)
+    if odd:
+        return np.int32(0), True
+    bound = top - tolerance * max(top, -least, np.float32(1))
+    close, place = near_best(arenas, at, start, size, top, bound)
+    if close == 1:
         return np.int32(place), False
     for i in range(size):
         if arenas[at, start + i] == top:
@@ -287,10 +271,21 @@ def decide(arenas, at, size, tolerance, scratch):
     return np.int32(0), True
 
 
+@inner
+def decide_lanes(arenas, lanes, pairs, weights, operations, blocks, taps, sizes, tolerance, scratch,
+                 classes, near_ties):  # fmt: skip
+    """Run the program and write the class of the first `lanes` lanes where `pairs` says."""
+    run(arenas, lanes, weights, operations, blocks, taps, scratch)
+    for lane in range(lanes):
+        found, near = decide(arenas, U(lane), sizes[0], sizes[1], tolerance)
+        classes[pairs[lane, 0], pairs[lane, 1]] = found
+        near_ties[pairs[lane, 0], pairs[lane, 1]] = near
+
+
 @compiled
 def sweep_images(
-    cut, place, order, pruned, base, weights, shares, program, taps, starts, n_scores, tolerance,
-    classes, near_ties,
+    cut, place, order, pruned, arenas, base, weights, shares, operations, blocks, taps, sizes,
+    tolerance, classes, near_ties,
 ):  # fmt: skip
     """Find the class of every image at every step of an order, last step first.
 
@@ -308,16 +303,21 @@ def sweep_images(
         Channels in the order in which they are pruned.
     pruned : float32 (positions, channels)
         What the cut layer gives for a pruned channel.
+    arenas : float32 (TOGETHER + 1, arena)
+        Room to work in. The row behind the lanes holds what is linear in the cut activations of the
+        image at its step.
     base : float32 (arena,)
         The values that are linear in the cut activations, with every channel pruned.
     weights : float32 (weights,)
         Weights of all operations.
-    shares, program : int64 (operations, columns)
-        What one channel changes, and what follows from it; the scores end at the arena's end.
-    taps, starts : uint64 (taps, 4) and uint64 (places,)
-        What each input position feeds, see :func:`spread`, and where its taps start.
-    n_scores : uint64
-        Number of classes.
+    shares, operations : int64 (operations, columns)
+        What one channel changes, and what follows from it.
+    blocks, taps : uint64 (blocks, 3) and (taps, 3)
+        Where each block of outputs lies, its first tap and the one after its last; where each tap's
+        inputs lie, how many they are, and where their weights start.
+    sizes : uint64 (4,)
+        Where the scores lie, how many they are, how many of the arena's first values hold all that
+        is linear in the cut activations, and the most inputs that a block has.
     tolerance : float32
         See :func:`decide`.
     classes : int32 (images, channels + 1)
@@ -325,35 +325,43 @@ def sweep_images(
     near_ties : bool (images, channels + 1)
         Filled with whether it is a near-tie.
     """
-    images, positions, channels = cut.shape[0], cut.shape[1], order.shape[0]
-    arenas = np.empty((TILE, base.shape[0]), np.float32)
-    values, delta = np.empty((TILE, positions), np.float32), np.empty((TILE, positions), np.float32)
-    scratch = np.empty((2, n_scores), np.float32)
-    nonzero, rows = np.empty(base.shape[0] + 1, np.uint64), np.empty(TILE, np.uint64)
+    images, channels = cut.shape[0], order.shape[0]
+    arenas[:] = base
+    widest = sizes[3] + U(1)  # gathering writes one place behind the last
+    scratch = (
+        np.empty(widest, np.uint64), np.empty((widest, LANES), np.float32), np.empty(widest, np.bool_)
+    )  # fmt: skip
+    share_scratch = np.empty(widest, np.uint64), np.empty((widest, 1), np.float32)
+    pairs, lanes = np.zeros((TOGETHER, 2), np.int64), 0
+    program = (weights, operations, blocks, taps, sizes, tolerance, scratch, classes, near_ties)
     # With every channel pruned all images look the same.
-    arenas[0], rows[0] = base, U(0)
-    run(arenas, rows, U(1), weights, program, taps, starts, nonzero)
-    base_class, base_near = decide(arenas, U(0), n_scores, tolerance, scratch)
-    for first in range(0, images, TILE):
-        last = min(first + TILE, images)
-        arenas[:] = base
-        classes[first:last, channels] = base_class
-        near_ties[first:last, channels] = base_near
+    classes[:] = -1
+    pairs[0, 1] = channels
+    decide_lanes(arenas, 1, pairs, *program)
+    classes[:, channels], near_ties[:, channels] = classes[0, channels], near_ties[0, channels]
+    for image in range(images):
+        arenas[TOGETHER] = base
         for step in range(channels - 1, -1, -1):
-            classes[first:last, step] = classes[first:last, step + 1]
-            near_ties[first:last, step] = near_ties[first:last, step + 1]
             channel = order[step]
-            if place[channel] < 0:
+            if place[channel] < 0 or not bring_back(
+                arenas, U(TOGETHER), cut, U(image), U(place[channel]), pruned, U(channel), weights,
+                shares, blocks, taps, share_scratch,
+            ):  # fmt: skip
                 continue
-            count = changed_rows(
-                cut, first, last, place[channel], channel, pruned, values, delta, rows
-            )
-            bring_back(arenas, rows, count, weights, shares, taps, starts, channel, values, delta)
-            run(arenas, rows, count, weights, program, taps, starts, nonzero)
-            for row in range(count):
-                found, near = decide(arenas, rows[row], n_scores, tolerance, scratch)
-                classes[first + rows[row], step] = found
-                near_ties[first + rows[row], step] = near
+            for i in range(sizes[2]):
+                arenas[U(lanes), i] = arenas[U(TOGETHER), i]
+            pairs[lanes, 0], pairs[lanes, 1] = image, step
+            lanes += 1
+            if lanes == TOGETHER:
+                decide_lanes(arenas, lanes, pairs, *program)
+                lanes = 0
+    if lanes:
+        decide_lanes(arenas, lanes, pairs, *program)
+    for image in range(images):
+        for step in range(channels - 1, -1, -1):
+            if classes[image, step] < 0:
+                classes[image, step] = classes[image, step + 1]
+                near_ties[image, step] = near_ties[image, step + 1]
 
 
 @compiled

@@ -65,23 +65,17 @@ class MixedEngine:
         program, channels = self.program, len(order)
         places = block.places(len(order))
         arenas = np.repeat(program.base[None], block.images, axis=0)
-        rows = np.empty(block.images, np.uint64)
-        values, delta = np.empty((2, block.images, len(self._pruned)), np.float32)
+        changed = np.empty(block.images, np.bool_)
         tail = _Tail(self._evaluate, self.rows, (channels + 1, block.images))
         tail.add(arenas, np.arange(block.images), channels)
         for step in range(channels - 1, -1, -1):
             if places[order[step]] < 0:
                 continue
-            channel = order[step]
-            count = kernels.changed_rows(
-                block.values, 0, block.images, places[channel], channel, self._pruned, values,
-                delta, rows,
+            kernels.bring_back_all(
+                arenas, block.values, places[order[step]], order[step], self._pruned,
+                program.weights, program.shares, program.blocks, program.taps, changed,
             )  # fmt: skip
-            kernels.bring_back(
-                arenas, rows, count, program.weights, program.shares, program.taps, program.starts,
-                channel, values, delta,
-            )  # fmt: skip
-            tail.add(arenas, rows[:count].astype(np.int64), step)
+            tail.add(arenas, np.flatnonzero(changed), step)
         tail.flush()
         # The class of a step that changes nothing is that of the step after it: fill from the end.
         known = tail.known[::-1]

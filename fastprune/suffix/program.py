@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 
 from fastprune.graph import Call
 from fastprune.suffix import kernels
+from fastprune.suffix.vectors import WIDTH
 
 COLUMNS = 16
 """Integers per operation."""
+
+Tap = tuple[int, int, int]
+"""Where inputs lie, how many they are, and where their weights start; of a share, whose input is one
+channel: its position, 1, and where the weights of channel 0 start."""
 
 
 class NotUnderstood(Exception):
@@ -28,15 +33,16 @@ class Program:
     ----------
     shares, operations : ndarray of int64, shape (operations, COLUMNS)
         What one channel changes, and what follows from it.
-    taps, starts : ndarray of uint64, shape (taps, 4) and (places,)
-        What each input position of a convolution or a linear layer feeds; see
-        :func:`fastprune.suffix.kernels.spread`.
+    blocks, taps : ndarray of uint64, shape (blocks, 3) and (taps, 3)
+        Outputs of convolutions and dense layers and what feeds them; see
+        :func:`fastprune.suffix.kernels.sweep_images`.
     weights : ndarray of float32
         Weights of all operations, flat.
     base : ndarray of float32, shape (arena,)
-        An image's values with every channel pruned; the scores are the last ones.
-    n_scores : int
-        Number of classes.
+        An image's values with every channel pruned.
+    sizes : ndarray of uint64, shape (4,)
+        Start and number of the scores, values that hold what is linear in the cut tensor, and most
+        inputs of a block.
     linear : tuple of (Call, int, int)
         The calls that are linear in the cut tensor, with start and size of their values before
         the activation.
@@ -44,11 +50,11 @@ class Program:
 
     shares: NDArray[np.int64]
     operations: NDArray[np.int64]
+    blocks: NDArray[np.uint64]
     taps: NDArray[np.uint64]
-    starts: NDArray[np.uint64]
     weights: NDArray[np.float32]
     base: NDArray[np.float32]
-    n_scores: int
+    sizes: NDArray[np.uint64]
     linear: tuple[tuple[Call, int, int], ...]
 
 
@@ -61,38 +67,42 @@ class Builder:
         self.pruned = pruned
         self.shares: list[list[int]] = []
         self.operations: list[list[int]] = []
-        self.taps: list[tuple[int, int, int, int]] = []
-        self.starts: list[int] = []
+        self.blocks: list[tuple[int, int, int]] = []
+        self.taps: list[Tap] = []
         self.weights: list[NDArray[np.float32]] = []
         self.n_weights = 0
-        self.size = 0
+        self.size = self.widest = 0
         self.places: dict[int, int] = {}
         self.linear: list[tuple[Call, int, int]] = []
         self.bases: list[tuple[int, NDArray[np.float32]]] = []
         self.views = {id(cut)}
 
     def add_weights(self, values: Any, *, finite: bool = True) -> int:
-        """Append weights; return where they start."""
-        flat = np.ascontiguousarray(values, np.float32).reshape(-1)
-        if finite and not np.isfinite(flat).all():
+        """Append weights; return where they start.
+
+        Each row of a kernel (…, outputs) is filled up with zeros to whole vectors.
+        """
+        rows = np.atleast_1d(np.asarray(values, np.float32))
+        if finite and not np.isfinite(rows).all():
             raise NotUnderstood("weights that are no numbers")
+        flat = np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, -rows.shape[-1] % WIDTH)]).ravel()
         self.weights.append(flat)
         self.n_weights += flat.size
         return self.n_weights - flat.size
 
     def add_values(self, size: int) -> int:
-        """Reserve values of the arena; return where they start."""
-        self.size += size
-        return self.size - size
+        """Reserve values of the arena, with room for the whole vectors in which they are written."""
+        self.size += whole(size + WIDTH - 1)
+        return self.size - whole(size + WIDTH - 1)
 
-    def add_taps(self, per_position: Iterable[Iterable[tuple[int, int, int, int]]]) -> int:
-        """Append the taps of each input position; return where their starts stand."""
-        at = len(self.starts)
-        for taps in per_position:
-            self.starts.append(len(self.taps))
+    def add_blocks(self, blocks: Iterable[tuple[int, list[Tap]]]) -> tuple[int, int]:
+        """Append blocks of outputs: where each lies and its taps; return the first and the end."""
+        first = len(self.blocks)
+        for out, taps in blocks:
+            self.blocks.append((out, len(self.taps), len(self.taps) + len(taps)))
             self.taps.extend(taps)
-        self.starts.append(len(self.taps))
-        return at
+            self.widest = max(self.widest, sum(size for _, size, _ in taps))
+        return first, len(self.blocks)
 
     def place(self, tensor: Any) -> int:
         """Return where a tensor's values lie; the cut's own are kept only when they are read."""
@@ -108,33 +118,31 @@ class Builder:
         """Append an operation."""
         self.operations.append([int(item) for item in row])
 
-    def share(self, call: Call, taps: int, place: int, base: NDArray[np.float32]) -> None:
+    def share(
+        self, call: Call, blocks: tuple[int, int], width: int, place: int, base: NDArray[np.float32]
+    ) -> None:
         """Append what one channel changes in a call that is linear in the cut."""
-        self.shares.append([kernels.SHARE_TAPS, taps])
+        self.shares.append([kernels.SHARE_LINEAR, *blocks, width])
         self.bases.append((place, base.reshape(-1)))
         self.linear.append((call, place, base.size))
 
-    def scores(self, output: Any) -> int:
-        """Make `output` the arena's last values; return how many they are."""
-        n_scores = int(output.shape[-1])
-        place = self.place(output)
-        if place + n_scores != self.size:
-            self.operate(kernels.COPY, place, self.add_values(n_scores), n_scores, 1, n_scores)
-        return n_scores
-
-    def finish(self, n_scores: int) -> Program:
-        """Return the program."""
-        base = np.zeros(self.size, np.float32)
+    def finish(self, output: Any | None) -> Program:
+        """Return the program, whose scores are the values of `output`."""
+        base = aligned(self.size)
         for start, values in self.bases:
             base[start : start + values.size] = values
+        scores = (0, 0) if output is None else (self.place(output), output.shape[-1])
+        weights = aligned(self.n_weights)
+        np.concatenate([*self.weights, weights[:0]], out=weights)
+        linear = max((start + values.size for start, values in self.bases), default=0)
         return Program(
             shares=_table(self.shares),
             operations=_table(self.operations),
-            taps=np.array(self.taps, np.uint64).reshape(-1, 4),
-            starts=np.array([*self.starts, 0], np.uint64),
-            weights=np.concatenate([*self.weights, np.zeros(1, np.float32)]),
+            blocks=np.array(self.blocks, np.uint64).reshape(-1, 3),
+            taps=np.array(self.taps, np.uint64).reshape(-1, 3),
+            weights=weights,
             base=base,
-            n_scores=n_scores,
+            sizes=np.array([*scores, linear, self.widest], np.uint64),
             linear=tuple(self.linear),
         )
 
@@ -161,7 +169,7 @@ def build(
     builder = Builder(cut, pruned)
     for call in calls:
         compile_call(builder, call, is_output=call.output is output)
-    return builder.finish(builder.scores(output))
+    return builder.finish(output)
 
 
 def linear_part(calls: Sequence[Call], cut: Any, pruned: NDArray[np.float32]) -> Program | None:
@@ -175,7 +183,7 @@ def linear_part(calls: Sequence[Call], cut: Any, pruned: NDArray[np.float32]) ->
                 continue
     if not builder.linear:
         return None
-    return builder.finish(0)
+    return builder.finish(None)
 
 
 def compile_call(builder: Builder, call: Call, *, is_output: bool) -> None:
@@ -212,3 +220,16 @@ def _table(rows: list[list[int]]) -> NDArray[np.int64]:
     for index, row in enumerate(rows):
         table[index, : len(row)] = row
     return table
+
+
+def whole(size: int) -> int:
+    """Return a size rounded up to whole vectors."""
+    return -(-size // WIDTH) * WIDTH
+
+
+def aligned(shape: int | tuple[int, ...]) -> NDArray[np.float32]:
+    """Return an array of zeros that starts on a cache line: each vector then lies in one of them."""
+    size = int(np.prod(shape))
+    room = np.zeros(size + WIDTH, np.float32)
+    start = -(room.ctypes.data // room.itemsize) % WIDTH
+    return room[start : start + size].reshape(shape)

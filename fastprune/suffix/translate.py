@@ -10,7 +10,7 @@ import numpy as np
 from fastprune.backend import to_numpy
 from fastprune.graph import Call
 from fastprune.suffix import kernels
-from fastprune.suffix.program import Builder, NotUnderstood
+from fastprune.suffix.program import Builder, NotUnderstood, whole
 
 INFINITY = float("inf")
 
@@ -34,7 +34,7 @@ def dense(builder: Builder, call: Call, is_output: bool) -> None:
     kernel = to_numpy(layer.kernel)
     n_in, n_out = kernel.shape
     bias = to_numpy(layer.bias) if layer.use_bias else np.zeros(n_out, np.float32)
-    weights = builder.add_weights(kernel)
+    weights, width = builder.add_weights(kernel), whole(n_out)
     positions = int(np.prod(source.shape[1:-1], dtype=int))
     place = builder.add_values(positions * n_out)
     if id(source) in builder.views:
@@ -43,18 +43,19 @@ def dense(builder: Builder, call: Call, is_output: bool) -> None:
         base = builder.pruned.reshape(positions, n_in) @ kernel + bias
         pixels = builder.pruned.size // builder.channels
         # Flattened, each pixel has rows of its own and feeds all units; else all share the kernel.
-        flat = positions == 1
-        taps = (
-            [(place, n_out, weights + pixel * builder.channels * n_out, n_out)]
-            if flat
-            else [(place + pixel * n_out, n_out, weights, n_out)]
+        taps = [
+            (pixel, 1, weights + (positions == 1) * pixel * builder.channels * width)
             for pixel in range(pixels)
-        )
-        builder.share(call, builder.add_taps(taps), place, base)
+        ]
+        fed = [taps] if positions == 1 else [[tap] for tap in taps]
+        blocks = builder.add_blocks((place + i * n_out, taps) for i, taps in enumerate(fed))
+        builder.share(call, blocks, width, place, base)
     else:
-        offset = builder.add_weights(bias)
-        at = builder.place(source)
-        builder.operate(kernels.DENSE, at, n_in, place, n_out, weights, offset, positions)
+        offset, at = builder.add_weights(bias), builder.place(source)
+        blocks = builder.add_blocks(
+            (place + i * n_out, [(at + i * n_in, n_in, weights)]) for i in range(positions)
+        )
+        builder.operate(kernels.LINEAR, *blocks, width, offset)
     _activate(builder, call, place, positions * n_out, is_output)
 
 
@@ -67,26 +68,25 @@ def conv(builder: Builder, call: Call, is_output: bool) -> None:
     channels, filters = kernel.shape[2:]
     bias = to_numpy(layer.bias) if layer.use_bias else np.zeros(filters, np.float32)
     height, width = call.output.shape[1:3]
-    weights, place = builder.add_weights(kernel), builder.add_values(height * width * filters)
+    place, row = builder.add_values(height * width * filters), whole(filters)
+    weights = builder.add_weights(kernel)
     pixels = _convolution_taps(layer, source.shape, call.output.shape)
-    taps = builder.add_taps(
-        [
-            (place + target * filters, filters, weights + tap * channels * filters, filters)
-            for target, tap in pixel
-        ]
-        for pixel in pixels
+    linear = id(source) in builder.views
+    at, step = (0, 1) if linear else (builder.place(source), channels)
+    blocks = builder.add_blocks(
+        (
+            place + target * filters,
+            [(at + pixel * step, step, weights + tap * channels * row) for pixel, tap in taps],
+        )
+        for target, taps in enumerate(pixels)
     )
-    if id(source) in builder.views:
+    if linear:
         if tuple(source.shape[1:]) != builder.pruned.shape:
             raise NotUnderstood("convolution over a reshaped cut")
         pruned = layer.convolution_op(builder.pruned[None], layer.kernel)
-        builder.share(call, taps, place, to_numpy(pruned)[0] + bias)
+        builder.share(call, blocks, row, place, to_numpy(pruned)[0] + bias)
     else:
-        offset, at = builder.add_weights(bias), builder.place(source)
-        n_out = height * width * filters
-        builder.operate(
-            kernels.TAPS, at, len(pixels), channels, place, n_out, filters, offset, taps
-        )
+        builder.operate(kernels.LINEAR, *blocks, row, builder.add_weights(bias))
     _activate(builder, call, place, height * width * filters, is_output)
 
 
@@ -238,17 +238,17 @@ def _activation(layer: Any, is_output: bool) -> tuple[int | None, tuple[float, .
 
 
 def _convolution_taps(layer: Any, source: Any, output: Any) -> list[list[tuple[int, int]]]:
-    """Return, for each input pixel, which output pixels it feeds by which tap of the kernel."""
+    """Return, for each output pixel, which input pixels feed it by which tap of the kernel."""
     (rows, columns), (height, width) = layer.kernel_size, output[1:3]
     (stride_y, stride_x), (dilation_y, dilation_x) = layer.strides, layer.dilation_rate
     top = _padding(layer.padding, source[1], height, (rows - 1) * dilation_y + 1, stride_y)
     left = _padding(layer.padding, source[2], width, (columns - 1) * dilation_x + 1, stride_x)
-    fed: list[list[tuple[int, int]]] = [[] for _ in range(source[1] * source[2])]
+    feeding: list[list[tuple[int, int]]] = [[] for _ in range(height * width)]
     for y, x, i, j in np.ndindex(height, width, rows, columns):
         row, column = y * stride_y + i * dilation_y - top, x * stride_x + j * dilation_x - left
         if 0 <= row < source[1] and 0 <= column < source[2]:
-            fed[row * source[2] + column].append((y * width + x, i * columns + j))
-    return fed
+            feeding[y * width + x].append((row * source[2] + column, i * columns + j))
+    return feeding
 
 
 def _padding(kind: str, in_size: int, out_size: int, window: int, stride: int) -> int:
