@@ -17,8 +17,8 @@ MEND = "python -m docs.cli_page"
 
 ABOUT = """\
 Every command prints its result on stdout, progress and warnings on stderr. The
-[exit code](formats.md#exit-codes) is 0 when all went well. `fastprune COMMAND --help` shows the same as this
-page, `fastprune --version` the version."""
+[exit code](formats.md#exit-codes) is 0 when all went well. `fastprune COMMAND --help` shows the same as
+this page, `fastprune --version` the version."""
 """What holds for all commands."""
 
 
@@ -92,7 +92,8 @@ def _table(group: argparse._ArgumentGroup) -> Iterator[str]:
     yield from ("", f"**{title[:1].upper()}{title[1:]}**", "")
     if group.description:
         yield from (_words(group.description), "")
-    yield from ("| | |", "|---|---|")
+    kind = "argument" if group.title == "positional arguments" else "option"
+    yield from (f"| {kind} | meaning |", "|---|---|")
     for action in actions:
         names = [f"{name} {_call(action)}".strip() for name in action.option_strings]
         shown = ", ".join(f"`{name}`" for name in names or [_call(action)])

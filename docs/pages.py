@@ -1,11 +1,15 @@
-"""Pages of the site that stand elsewhere in the repository: measurements and changes."""
+"""Hooks of the site: pages that stand elsewhere in the repository, and roles of docstrings."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+
+ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):<code>~?(?:[\w.]*\.)?(\w+)</code>")
+"""A cross-reference of a docstring: Markdown knows no roles."""
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,3 +21,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     for place, source in pages.items():
         files.append(File.generated(config, place, abs_src_path=str(ROOT / source)))
     return files
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """Show ``:func:`fastprune.sweeping.sweep``` as ``sweep``."""
+    return ROLE.sub(r"<code>\1</code>", html)
