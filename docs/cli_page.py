@@ -17,8 +17,8 @@ MEND = "python -m docs.cli_page"
 
 ABOUT = """\
 Every command prints its result on stdout, progress and warnings on stderr. The
-[exit code](formats.md#exit-codes) is 0 when all went well. `fastprune COMMAND --help` shows the same as
-this page, `fastprune --version` the version."""
+[exit code](formats.md#exit-codes) is 0 when all went well. `fastprune COMMAND --help` shows what
+this page shows, `fastprune --version` the version."""
 """What holds for all commands."""
 
 
