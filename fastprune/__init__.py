@@ -18,6 +18,7 @@ _HOMES = {
     "OptionError": "errors",
     "OutputError": "errors",
     "SweepResult": "result",
+    "VerificationError": "errors",
     "evaluate": "evaluation",
     "load_network": "network",
     "sweep": "sweeping",

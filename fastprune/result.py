@@ -17,7 +17,8 @@ COLUMNS = (
     "set", "kind", "n_pruned", "fraction_pruned", "channel", "images", "hits", "rate",
     "goodnet_hits", "goodnet_rate", "flagged", "flagged_rate",
 )  # fmt: skip
-"""Columns of ``sweep.csv`` and of :meth:`SweepResult.rows`."""
+"""Columns of ``sweep.csv`` and of :meth:`SweepResult.rows`: counts are whole numbers of images,
+rates and ``fraction_pruned`` are shares from 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +194,64 @@ class SweepResult:
                     int(counts.flagged[n_pruned]), float(counts.flagged_rate[n_pruned]),
                 )  # fmt: skip
                 yield dict(zip(COLUMNS, figures, strict=True))
+
+    def to_pandas(self) -> Any:
+        """Return a tidy pandas frame: one row per set and ``n_pruned``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Column ``order``, then the columns of ``sweep.csv``: text, counts as int64, rates as
+            float64 shares from 0 to 1, ``channel`` as Int64, missing at step 0. The frames of
+            several orders go together with ``pandas.concat(…, ignore_index=True)``.
+
+        Raises
+        ------
+        OptionError
+            When pandas is not installed.
+        """
+        from fastprune.interop import to_pandas
+
+        return to_pandas(self)
+
+    def metrics(self) -> dict[str, int | float]:
+        """Return one flat dict of finite numbers, for ``mlflow.log_metrics`` and the like.
+
+        The same as ``metrics.json`` of a results directory. Rates are shares from 0 to 1.
+
+        Returns
+        -------
+        dict of str to int or float
+            ``network/n_classes``, ``network/n_channels``; ``run/images``, ``run/near_ties``,
+            ``run/seconds``, ``run/peak_memory_bytes``;
+            ``B/SET/clean_accuracy`` or ``B/SET/attack_success_rate`` of every set;
+            for every drop X that is crossed ``drop_X/n_pruned`` and, for a clean set,
+            ``drop_X/SET/clean_accuracy`` (B′), ``goodnet_clean_accuracy`` (G) and
+            ``false_alarm_rate``, for a backdoored one ``drop_X/SET/attack_success_rate`` (B′),
+            ``goodnet_attack_success_rate`` (G) and ``detection_rate``.
+            A drop of 2.5 is ``drop_2_5``; letters of a set's name other than ASCII letters, digits,
+            ``_`` and ``-`` become ``_``. A drop that is never crossed has no keys.
+
+        Examples
+        --------
+        ``mlflow.log_metrics(result.metrics())``, ``wandb.summary.update(result.metrics())``
+        """
+        from fastprune.interop import metrics
+
+        return metrics(self)
+
+    def steps(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Yield ``n_pruned`` and a flat dict of every set's rates there, shares from 0 to 1.
+
+        Keys are ``sweep/SET/…`` with the names of rates and sets of :meth:`metrics`.
+
+        Examples
+        --------
+        ``for n, values in result.steps(): mlflow.log_metrics(values, step=n)``
+        """
+        from fastprune.interop import steps
+
+        return steps(self)
 
     def table(self, *, every_step: bool = False) -> str:
         """Return the drops, or every step, as a text table: percent of each set."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from fastprune.cli.layout import LabFiles, find_lab
 from fastprune.errors import OptionError
 from fastprune.files import check_writable
 from fastprune.result import COLUMNS, SweepResult
+from fastprune.spreadsheet import write_rows
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,11 +60,8 @@ def show(results: list[SweepResult], folders: list[Path], form: str) -> None:
         print(json.dumps(found[0] if len(found) == 1 else found))
     elif form == "csv":
         columns = COLUMNS if len(results) == 1 else ("order", *COLUMNS)
-        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-        writer.writeheader()
-        for result in results:
-            extra = {} if len(results) == 1 else {"order": result.order_name}
-            writer.writerows({**extra, **row} for row in result.rows())
+        rows = ({"order": result.order_name, **row} for result in results for row in result.rows())
+        write_rows(sys.stdout, columns, ({key: row[key] for key in columns} for row in rows))
     else:
         for result, folder in zip(results, folders, strict=True):
             print(text(result, folder))
