@@ -42,7 +42,7 @@ def metrics(result: SweepResult) -> dict[str, int | float]:
         "network/n_channels": result.n_channels,
         "run/images": sum(part.counts.images for part in result.sets.values()),
         "run/near_ties": result.near_ties,
-        "run/seconds": float(sum(result.seconds.values())),
+        "run/seconds": round(float(sum(result.seconds.values())), 3),
         "run/peak_memory_bytes": int(result.peak_memory),
     }
     keys = set_keys(result.sets)

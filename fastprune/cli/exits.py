@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 STATUSES = {
@@ -28,7 +29,7 @@ def wants_json(argv: Sequence[str]) -> bool:
     >>> wants_json(["plot", "--format=json"]), wants_json(["plot", "x", "--format", "text"])
     (True, False)
     """
-    pairs = [*zip(argv, argv[1:], strict=False), *(word.split("=", 1) for word in argv)]
+    pairs = [*pairwise(argv), *(word.split("=", 1) for word in argv)]
     return ["--format", "json"] in [list(pair) for pair in pairs]
 
 
