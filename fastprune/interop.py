@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from fastprune import detector
 from fastprune.errors import OptionError
-from fastprune.result import SetResult, SweepResult
+from fastprune.result import COLUMNS, SetResult, SweepResult
 
 RATES = {
     "clean": ("clean_accuracy", "goodnet_clean_accuracy", "false_alarm_rate"),
@@ -28,10 +29,13 @@ def to_pandas(result: SweepResult) -> Any:
             "'fastprune[pandas]'"
         )
         raise OptionError(message) from error
-    frame = pd.DataFrame(result.rows())
-    # The channel of step 0 does not exist; a column of floats would say 41.0 for channel 41.
-    frame["channel"] = frame["channel"].replace("", None).astype("Int64")
-    frame.insert(0, "order", result.order_name)
+    rows = list(result.rows())
+    frame = pd.DataFrame({"order": [result.order_name] * len(rows)})
+    for column in rows[0] if rows else COLUMNS:
+        values = [None if row[column] == "" else row[column] for row in rows]
+        # What is missing, as the channel of step 0, makes plain columns of whole numbers floats.
+        whole = None in values and not any(isinstance(value, str | float) for value in values)
+        frame[column] = pd.Series(values, dtype="Int64" if whole else None)
     return frame
 
 
@@ -51,11 +55,29 @@ def metrics(result: SweepResult) -> dict[str, int | float]:
     for drop, step in sorted(result.crossings.items()):
         if step is None:
             continue
-        group = f"drop_{drop:g}".replace(".", "_").replace("+", "")
+        group = f"drop_{_number(drop)}"
         found[f"{group}/n_pruned"] = step
         for part in result.sets.values():
-            rates = _rates(part, step).items()
+            rates = _rates(result, part, step).items()
             found.update({f"{group}/{keys[part.name]}/{key}": rate for key, rate in rates})
+    return {**found, **_detector(result, keys)}
+
+
+def _detector(result: SweepResult, keys: Mapping[str, str]) -> dict[str, int | float]:
+    """Return the area under the ROC and the operating points of G."""
+    found: dict[str, int | float] = {}
+    for clean, backdoored in detector.pairs(result):
+        if backdoored is not None:
+            area = detector.roc(detector.detection(result, clean, backdoored)).area
+            found[f"detector/{keys[backdoored]}/roc_area"] = area
+    for point in detector.operating_points(result):
+        group = f"max_fpr_{_number(100 * point.max_fpr)}"
+        found[f"{group}/n_pruned"] = point.n_pruned
+        for part in point.figures:
+            found[f"{group}/{keys[part.clean]}/false_alarm_rate"] = part.fpr.rate
+            for key, share in (("detection_rate", part.tpr), ("precision", part.precision)):
+                if part.backdoored is not None and share is not None and share.total:
+                    found[f"{group}/{keys[part.backdoored]}/{key}"] = share.rate
     return found
 
 
@@ -66,7 +88,7 @@ def steps(result: SweepResult) -> Iterator[tuple[int, dict[str, float]]]:
         yield n_pruned, {
             f"sweep/{keys[part.name]}/{key}": rate
             for part in result.sets.values()
-            for key, rate in _rates(part, n_pruned).items()
+            for key, rate in _rates(result, part, n_pruned).items()
         }
 
 
@@ -94,7 +116,23 @@ def set_keys(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _rates(part: SetResult, step: int) -> dict[str, float]:
+def _number(value: float) -> str:
+    """Return a number for a key.
+
+    >>> _number(2.0), _number(2.5), _number(1e-5)
+    ('2', '2_5', '1e-05')
+    """
+    return f"{value:g}".replace(".", "_")
+
+
+def _rates(result: SweepResult, part: SetResult, step: int) -> dict[str, float]:
     counts = part.counts
     rates = (counts.rate[step], counts.goodnet_rate[step], counts.flagged_rate[step])
-    return dict(zip(RATES[part.kind], map(float, rates), strict=True))
+    found = dict(zip(RATES[part.kind], map(float, rates), strict=True))
+    robust = detector.robustness(result, part.name) if part.kind == "backdoored" else None
+    if robust is not None:
+        found["robust_accuracy"] = float(robust.robust_accuracy[step])
+        found["goodnet_robust_accuracy"] = float(robust.goodnet_robust_accuracy[step])
+        if robust.others:
+            found["attack_success_rate_without_target"] = float(robust.asr_without_target[step])
+    return found

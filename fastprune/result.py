@@ -231,7 +231,13 @@ class SweepResult:
             for every drop X that is crossed ``drop_X/n_pruned`` and, for a clean set,
             ``drop_X/SET/clean_accuracy`` (B′), ``goodnet_clean_accuracy`` (G) and
             ``false_alarm_rate``, for a backdoored one ``drop_X/SET/attack_success_rate`` (B′),
-            ``goodnet_attack_success_rate`` (G) and ``detection_rate``.
+            ``goodnet_attack_success_rate`` (G) and ``detection_rate``, and, where the true labels
+            are known, ``robust_accuracy`` (B′), ``goodnet_robust_accuracy`` (G) and
+            ``attack_success_rate_without_target`` (B′);
+            ``detector/SET/roc_area`` of every backdoored set; ``max_fpr_1/n_pruned``,
+            ``max_fpr_1/SET/false_alarm_rate``, ``detection_rate`` and ``precision`` of G where its
+            false alarm rate on the validation set is at most 1 (2, 5) percent, see
+            :func:`fastprune.detector.operating_points`.
             A drop of 2.5 is ``drop_2_5``; letters of a set's name other than ASCII letters, digits,
             ``_`` and ``-`` become ``_``. A drop that is never crossed has no keys.
 
@@ -262,11 +268,43 @@ class SweepResult:
 
         return steps_table(self) if every_step else drops_table(self)
 
-    def plot(self, folder: str | Path | None = None) -> Any:
-        """Draw the plots: into `folder` as PNG and SVG, or returned as figures by name."""
-        from fastprune.report.plots import draw, figures
+    def plot(self, folder: str | Path | None = None, *, name: str = "accuracy_asr") -> Any:
+        """Return a plot, which a notebook shows; or write all of them into `folder`.
 
-        return figures(self) if folder is None else draw(self, folder)
+        Parameters
+        ----------
+        folder : path, optional
+            Where the plots go, each as PNG and SVG.
+        name : {"accuracy_asr", "activations", "goodnet", "detector", "samples"}
+            The plot to return.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or list of Path
+            The figure, of no window and no pyplot state; the files where a folder is given.
+
+        Raises
+        ------
+        OptionError
+            When there is no plot of that name.
+        OutputError
+            When a file cannot be written.
+        """
+        from fastprune.report.plots import draw, figure
+
+        return figure(self, name) if folder is None else draw(self, folder)
+
+    def _repr_html_(self) -> str:
+        from fastprune.report.notebook import sweep_html
+
+        return sweep_html(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<SweepResult {self.network.get('name')!r}: {self.n_channels} channels of "
+            f"{self.network.get('prune_layer')!r}, order {self.order_name!r}, sets "
+            f"{', '.join(map(repr, self.sets))}>"
+        )
 
     def save(self, folder: str | Path, *, plots: bool = True) -> Path:
         """Write the results directory: figures, plots, and B′ and G of every drop crossed.
