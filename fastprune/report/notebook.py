@@ -62,7 +62,8 @@ def evaluation_html(found: Evaluation) -> str:
         for name, images, hits, flagged in counted
     ]
     head = ["", "%", "images in their label's class", "images", "flagged by G"]
-    lines = [_row(head[: len(table[0])], "th"), *(_row(row, "td") for row in table)]
+    rows = [("th", head[: len(table[0])]), *(("td", row) for row in table)]
+    lines = [_row(cells, tag, ruled=False) for tag, cells in rows]
     return f'<table class="fastprune">{"".join(lines)}</table>'
 
 
@@ -92,11 +93,11 @@ def _drops(result: SweepResult) -> str:
     return f'<table style="{style}">{"".join(lines)}</table>'
 
 
-def _row(cells: Sequence[str], tag: str) -> str:
-    """Return a row; the third cell of every set begins behind a line."""
+def _row(cells: Sequence[str], tag: str, *, ruled: bool = True) -> str:
+    """Return a row; `ruled`: the three cells of every set, from the third on, begin at a line."""
     made = []
     for index, cell in enumerate(cells):
-        line = f";border-left:{LINE}" if index >= 2 and index % 3 == 2 else ""
+        line = f";border-left:{LINE}" if ruled and index >= 2 and index % 3 == 2 else ""
         made.append(f'<{tag} style="{CELL}{line}">{escape(cell)}</{tag}>')
     return f"<tr>{''.join(made)}</tr>"
 
@@ -119,9 +120,19 @@ def curves_svg(result: SweepResult) -> str:
         compact(result, INK).savefig(
             file, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
         )
-    svg = file.getvalue()
+    label = escape(f"Clean accuracy and ASR of {network_words(result)} over n_pruned")
+    return _inline(file.getvalue(), f'role="img" aria-label="{label}"')
+
+
+def _inline(svg: str, attributes: str) -> str:
+    """Return matplotlib's SVG without what would reach the page around it: styles and names."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    style = re.search(r"\s*<style[^>]*>\*{(.*?)}</style>", svg)
+    if style is not None:
+        svg = svg.replace(style[0], "")
+        attributes += f' style="{style[1]}"'
+    used = set(re.findall(r"#([\w-]+)", svg))
+    svg = re.sub(r' id="([^"]*)"', lambda name: name[0] if name[1] in used else "", svg)
     svg = svg.replace(INK, "currentColor").replace("'DejaVu Sans', ", "")
-    label = f"Clean accuracy and ASR of {network_words(result)} over n_pruned"
-    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
+    return svg.replace("<svg", f"<svg {attributes}", 1)
