@@ -11,6 +11,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Comparison": "comparison",
     "DataError": "errors",
     "Evaluation": "evaluation",
     "FastpruneError": "errors",
@@ -19,6 +20,7 @@ _HOMES = {
     "OutputError": "errors",
     "SweepResult": "result",
     "VerificationError": "errors",
+    "compare": "comparison",
     "evaluate": "evaluation",
     "load_network": "network",
     "sweep": "sweeping",

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastprune import detector
+from fastprune.detector import detection, roc
 from fastprune.errors import OptionError
-from fastprune.result import COLUMNS, SetResult, SweepResult
+from fastprune.operating import operating_points
+from fastprune.pairing import pairs
+from fastprune.robustness import robustness
+from fastprune.rows import COLUMNS
+
+if TYPE_CHECKING:
+    from fastprune.result import SetResult, SweepResult
+
+TEXTS = ("set", "kind", "clean_set")
+"""Columns of text."""
+WHOLE = ("n_pruned", "images", "hits", "goodnet_hits", "flagged")
+"""Columns of whole numbers that no row lacks."""
+WHOLE_OR_NONE = ("channel", "true_hits", "goodnet_true_hits", "others", "other_hits")
+"""Columns of whole numbers that some rows lack: as plain columns they would be floats."""
 
 RATES = {
     "clean": ("clean_accuracy", "goodnet_clean_accuracy", "false_alarm_rate"),
@@ -30,12 +43,14 @@ def to_pandas(result: SweepResult) -> Any:
         )
         raise OptionError(message) from error
     rows = list(result.rows())
+    kinds = {
+        **dict.fromkeys(COLUMNS, "float64"), **dict.fromkeys(TEXTS, None),
+        **dict.fromkeys(WHOLE, "int64"), **dict.fromkeys(WHOLE_OR_NONE, "Int64"),
+    }  # fmt: skip
     frame = pd.DataFrame({"order": [result.order_name] * len(rows)})
-    for column in rows[0] if rows else COLUMNS:
+    for column, kind in kinds.items():
         values = [None if row[column] == "" else row[column] for row in rows]
-        # What is missing, as the channel of step 0, makes plain columns of whole numbers floats.
-        whole = None in values and not any(isinstance(value, str | float) for value in values)
-        frame[column] = pd.Series(values, dtype="Int64" if whole else None)
+        frame[column] = pd.Series(values, dtype=kind)
     return frame
 
 
@@ -66,11 +81,11 @@ def metrics(result: SweepResult) -> dict[str, int | float]:
 def _detector(result: SweepResult, keys: Mapping[str, str]) -> dict[str, int | float]:
     """Return the area under the ROC and the operating points of G."""
     found: dict[str, int | float] = {}
-    for clean, backdoored in detector.pairs(result):
+    for clean, backdoored in pairs(result):
         if backdoored is not None:
-            area = detector.roc(detector.detection(result, clean, backdoored)).area
+            area = roc(detection(result, clean, backdoored)).area
             found[f"detector/{keys[backdoored]}/roc_area"] = area
-    for point in detector.operating_points(result):
+    for point in operating_points(result):
         group = f"max_fpr_{_number(100 * point.max_fpr)}"
         found[f"{group}/n_pruned"] = point.n_pruned
         for part in point.figures:
@@ -129,10 +144,10 @@ def _rates(result: SweepResult, part: SetResult, step: int) -> dict[str, float]:
     counts = part.counts
     rates = (counts.rate[step], counts.goodnet_rate[step], counts.flagged_rate[step])
     found = dict(zip(RATES[part.kind], map(float, rates), strict=True))
-    robust = detector.robustness(result, part.name) if part.kind == "backdoored" else None
+    robust = robustness(result, part.name) if part.kind == "backdoored" else None
     if robust is not None:
         found["robust_accuracy"] = float(robust.robust_accuracy[step])
         found["goodnet_robust_accuracy"] = float(robust.goodnet_robust_accuracy[step])
         if robust.others:
-            found["attack_success_rate_without_target"] = float(robust.asr_without_target[step])
+            found["asr_without_target"] = float(robust.asr_without_target[step])
     return found

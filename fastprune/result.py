@@ -10,15 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastprune.criteria import oracle_set
 from fastprune.errors import OptionError, OutputError
 from fastprune.metrics import Counts, crossing
-
-COLUMNS = (
-    "set", "kind", "n_pruned", "fraction_pruned", "channel", "images", "hits", "rate",
-    "goodnet_hits", "goodnet_rate", "flagged", "flagged_rate",
-)  # fmt: skip
-"""Columns of ``sweep.csv`` and of :meth:`SweepResult.rows`: counts are whole numbers of images,
-rates and ``fraction_pruned`` are shares from 0 to 1."""
+from fastprune.rows import COLUMNS as COLUMNS
+from fastprune.rows import rows
+from fastprune.views import Views
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +30,14 @@ class Samples:
         Their labels.
     classes : ndarray of int64, shape (n_channels + 1, samples)
         Class of B′ at each ``n_pruned``; row 0 is B's.
+    truth : ndarray of int64, shape (samples,), or None
+        True classes of the images of a backdoored set, where they are known.
     """
 
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
     classes: NDArray[np.int64]
+    truth: NDArray[np.int64] | None = None
 
     def goodnet_classes(self, n_pruned: int, n_classes: int) -> NDArray[np.int64]:
         """Return G's class of each sample: B's where B and B′ agree, else `n_classes`."""
@@ -73,8 +73,8 @@ class SetResult:
     paired: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class SweepResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class SweepResult(Views):
     """Every figure of one sweep: one network, one channel order, any number of sets.
 
     Attributes
@@ -83,8 +83,8 @@ class SweepResult:
         The network under test: path, name, n_classes, n_channels, prune_layer, cut_layer,
         input_shape, parameters, fingerprint, written_by.
     order_name : str
-        How the channels were ordered: ``"ascending"``, ``"descending"``, ``"random:SEED"`` or the
-        path of a file of channel indices.
+        How the channels were ordered: a criterion of :data:`fastprune.criteria.MEANINGS`,
+        ``"random:SEED"`` or the path of a file of channel indices.
     order : ndarray of int64, shape (n_channels,)
         Channels in the order in which they are pruned.
     activations : ndarray of float64, shape (n_channels,)
@@ -101,6 +101,8 @@ class SweepResult:
         How it was run, with which libraries, and how long each phase took (seconds).
     peak_memory : int
         Peak resident memory of the process, bytes.
+    scores : ndarray of float64, shape (n_channels,), or None
+        What the order's criterion says of each channel (indexed by channel); None without one.
     runtime : Network, optional
         The loaded network, so that B′ and G can be made without loading it again.
     """
@@ -117,6 +119,7 @@ class SweepResult:
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_memory: int = 0
+    scores: NDArray[np.float64] | None = None
     runtime: Any = field(default=None, repr=False)
 
     @property
@@ -128,6 +131,11 @@ class SweepResult:
     def n_classes(self) -> int:
         """Number of classes of B; G's extra class has this index."""
         return int(self.network["n_classes"])
+
+    @property
+    def oracle(self) -> str | None:
+        """The backdoored set that ordered the channels, which no defender has; None otherwise."""
+        return oracle_set(self.order_name)
 
     @property
     def crossings(self) -> dict[float, int | None]:
@@ -182,129 +190,11 @@ class SweepResult:
         return make_goodnet(self.loaded_network(), self.order[: self.step(drop, n_pruned)])
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield one dict per set and ``n_pruned`` with the keys of :data:`COLUMNS`.
+        """Yield one dict per set and ``n_pruned`` with the keys of :data:`~fastprune.rows.COLUMNS`.
 
-        The channel removed at a step is empty ("") at step 0.
+        What a set does not have, and the channel removed at step 0, is empty ("").
         """
-        channels = ["", *map(int, self.order)]
-        for part in self.sets.values():
-            counts = part.counts
-            for n_pruned, channel in enumerate(channels):
-                figures = (
-                    part.name, part.kind, n_pruned, n_pruned / self.n_channels, channel,
-                    counts.images, int(counts.hits[n_pruned]), float(counts.rate[n_pruned]),
-                    int(counts.goodnet_hits[n_pruned]), float(counts.goodnet_rate[n_pruned]),
-                    int(counts.flagged[n_pruned]), float(counts.flagged_rate[n_pruned]),
-                )  # fmt: skip
-                yield dict(zip(COLUMNS, figures, strict=True))
-
-    def to_pandas(self) -> Any:
-        """Return a tidy pandas frame: one row per set and ``n_pruned``.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Column ``order``, then the columns of ``sweep.csv``: text, counts as int64, rates as
-            float64 shares from 0 to 1, ``channel`` as Int64, missing at step 0. The frames of
-            several orders go together with ``pandas.concat(…, ignore_index=True)``.
-
-        Raises
-        ------
-        OptionError
-            When pandas is not installed.
-        """
-        from fastprune.interop import to_pandas
-
-        return to_pandas(self)
-
-    def metrics(self) -> dict[str, int | float]:
-        """Return one flat dict of finite numbers, for ``mlflow.log_metrics`` and the like.
-
-        The same as ``metrics.json`` of a results directory. Rates are shares from 0 to 1.
-
-        Returns
-        -------
-        dict of str to int or float
-            ``network/n_classes``, ``network/n_channels``; ``run/images``, ``run/near_ties``,
-            ``run/seconds``, ``run/peak_memory_bytes``;
-            ``B/SET/clean_accuracy`` or ``B/SET/attack_success_rate`` of every set;
-            for every drop X that is crossed ``drop_X/n_pruned`` and, for a clean set,
-            ``drop_X/SET/clean_accuracy`` (B′), ``goodnet_clean_accuracy`` (G) and
-            ``false_alarm_rate``, for a backdoored one ``drop_X/SET/attack_success_rate`` (B′),
-            ``goodnet_attack_success_rate`` (G) and ``detection_rate``, and, where the true labels
-            are known, ``robust_accuracy`` (B′), ``goodnet_robust_accuracy`` (G) and
-            ``attack_success_rate_without_target`` (B′);
-            ``detector/SET/roc_area`` of every backdoored set; ``max_fpr_1/n_pruned``,
-            ``max_fpr_1/SET/false_alarm_rate``, ``detection_rate`` and ``precision`` of G where its
-            false alarm rate on the validation set is at most 1 (2, 5) percent, see
-            :func:`fastprune.detector.operating_points`.
-            A drop of 2.5 is ``drop_2_5``; letters of a set's name other than ASCII letters, digits,
-            ``_`` and ``-`` become ``_``. A drop that is never crossed has no keys.
-
-        Examples
-        --------
-        ``mlflow.log_metrics(result.metrics())``, ``wandb.summary.update(result.metrics())``
-        """
-        from fastprune.interop import metrics
-
-        return metrics(self)
-
-    def steps(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """Yield ``n_pruned`` and a flat dict of every set's rates there, shares from 0 to 1.
-
-        Keys are ``sweep/SET/…`` with the names of rates and sets of :meth:`metrics`.
-
-        Examples
-        --------
-        ``for n, values in result.steps(): mlflow.log_metrics(values, step=n)``
-        """
-        from fastprune.interop import steps
-
-        return steps(self)
-
-    def table(self, *, every_step: bool = False) -> str:
-        """Return the drops, or every step, as a text table: percent of each set."""
-        from fastprune.report.tables import drops_table, steps_table
-
-        return steps_table(self) if every_step else drops_table(self)
-
-    def plot(self, folder: str | Path | None = None, *, name: str = "accuracy_asr") -> Any:
-        """Return a plot, which a notebook shows; or write all of them into `folder`.
-
-        Parameters
-        ----------
-        folder : path, optional
-            Where the plots go, each as PNG and SVG.
-        name : {"accuracy_asr", "activations", "goodnet", "detector", "samples"}
-            The plot to return.
-
-        Returns
-        -------
-        matplotlib.figure.Figure or list of Path
-            The figure, of no window and no pyplot state; the files where a folder is given.
-
-        Raises
-        ------
-        OptionError
-            When there is no plot of that name.
-        OutputError
-            When a file cannot be written.
-        """
-        from fastprune.report.plots import draw, figure
-
-        return figure(self, name) if folder is None else draw(self, folder)
-
-    def _repr_html_(self) -> str:
-        from fastprune.report.notebook import sweep_html
-
-        return sweep_html(self)
-
-    def __repr__(self) -> str:
-        return (
-            f"<SweepResult {self.network.get('name')!r}: {self.n_channels} channels of "
-            f"{self.network.get('prune_layer')!r}, order {self.order_name!r}, sets "
-            f"{', '.join(map(repr, self.sets))}>"
-        )
+        return rows(self)
 
     def save(self, folder: str | Path, *, plots: bool = True) -> Path:
         """Write the results directory: figures, plots, and B′ and G of every drop crossed.
