@@ -19,6 +19,7 @@ _HOMES = {
     "OptionError": "errors",
     "OutputError": "errors",
     "SweepResult": "result",
+    "VerificationError": "errors",
     "compare": "comparison",
     "evaluate": "evaluation",
     "load_network": "network",

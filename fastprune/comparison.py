@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from fastprune.errors import OptionError
 from fastprune.files import whole_folder
 from fastprune.pairing import pairs, set_of, validation_twins
 from fastprune.result import SweepResult
+from fastprune.spreadsheet import write_rows
 
 COLUMNS = (
     "order", "oracle", "dead_first", "drop", "n_pruned", "clean_set", "clean_accuracy",
@@ -122,9 +122,7 @@ class Comparison:
         folder = Path(folder)
         with whole_folder(folder, last="compare.json", replaces=FILES) as staging:
             with open(staging / "compare.csv", "w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(self.rows())
+                write_rows(file, COLUMNS, self.rows())
             if plots:
                 draw_comparison(self, staging / "compare.png")
             text = json.dumps(self.as_json(), indent=1, allow_nan=False)

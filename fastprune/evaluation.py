@@ -48,6 +48,11 @@ class Evaluation:
         """Share of the backdoored set predicted as its label."""
         return self.backdoored_hits / self.backdoored_images
 
+    def _repr_html_(self) -> str:
+        from fastprune.report.notebook import evaluation_html
+
+        return evaluation_html(self)
+
 
 def evaluate(
     clean: SetSource,

@@ -15,6 +15,7 @@ from fastprune.errors import OptionError, OutputError
 from fastprune.metrics import Counts, crossing
 from fastprune.rows import COLUMNS as COLUMNS
 from fastprune.rows import rows
+from fastprune.views import Views
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +73,8 @@ class SetResult:
     paired: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class SweepResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class SweepResult(Views):
     """Every figure of one sweep: one network, one channel order, any number of sets.
 
     Attributes
@@ -194,18 +195,6 @@ class SweepResult:
         What a set does not have, and the channel removed at step 0, is empty ("").
         """
         return rows(self)
-
-    def table(self, *, every_step: bool = False) -> str:
-        """Return the drops, or every step, as a text table: percent of each set."""
-        from fastprune.report.tables import drops_table, steps_table
-
-        return steps_table(self) if every_step else drops_table(self)
-
-    def plot(self, folder: str | Path | None = None) -> Any:
-        """Draw the plots: into `folder` as PNG and SVG, or returned as figures by name."""
-        from fastprune.report.plots import draw, figures
-
-        return figures(self) if folder is None else draw(self, folder)
 
     def save(self, folder: str | Path, *, plots: bool = True) -> Path:
         """Write the results directory: figures, plots, and B′ and G of every drop crossed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from fastprune.files import whole_folder
 from fastprune.result import SweepResult
 from fastprune.results_json import FORMAT, as_json, from_json
 from fastprune.rows import COLUMNS
+from fastprune.spreadsheet import write_rows
 
 LABEL_FILE = "class_hits.npz"
 """Hits and images by label, of the sets where they are counted."""
@@ -25,6 +25,7 @@ def save(result: SweepResult, folder: str | Path, *, plots: bool = True) -> Path
     folder = Path(folder)
     with whole_folder(folder, last="sweep.json", replaces=_files_of(folder)) as staging:
         write_csv(result, staging / "sweep.csv")
+        _write_json(result.metrics(), staging / "metrics.json")
         np.savez_compressed(staging / "samples.npz", **_sample_arrays(result))
         if by_label := _label_arrays(result):
             np.savez_compressed(staging / LABEL_FILE, **by_label)
@@ -32,8 +33,7 @@ def save(result: SweepResult, folder: str | Path, *, plots: bool = True) -> Path
         if plots:
             result.plot(staging)
         files = sorted(item.name for item in staging.iterdir())
-        text = json.dumps({**as_json(result), "files": files}, indent=1, allow_nan=False)
-        (staging / "sweep.json").write_text(text + "\n", encoding="utf-8")
+        _write_json({**as_json(result), "files": files}, staging / "sweep.json")
     return folder
 
 
@@ -64,11 +64,13 @@ def load(folder: str | Path) -> SweepResult:
 
 
 def write_csv(result: SweepResult, path: Path) -> None:
-    """Write one row per set and ``n_pruned`` with the columns of :data:`COLUMNS`."""
+    """Write one row per set and ``n_pruned``: the columns of :data:`COLUMNS`, rates as shares."""
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(result.rows())
+        write_rows(file, COLUMNS, result.rows())
+
+
+def _write_json(found: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -25,6 +25,7 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of ``sweep.csv`` and of :meth:`SweepResult.rows`.
 
+Counts are whole numbers of images; rates, accuracies and fractions are shares from 0 to 1.
 ``low`` and ``high`` are the ends of Wilson 95 % intervals. ``precision`` is that of G on a
 backdoored set together with ``clean_set``. The columns from ``true_hits`` on are those of
 :class:`~fastprune.robustness.Robustness`.

@@ -1,4 +1,4 @@
-"""Every command and option. Imports nothing but argparse, so that --help is instant."""
+"""Every command and option. Imports nothing heavy, so that --help is instant."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastprune import __version__
+from fastprune.cli.exits import STATUSES
 
 DESCRIPTION = """
 The pruning defense on backdoored networks: prune the channels of a late convolution one by one,
@@ -21,11 +22,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastprune",
         description=DESCRIPTION,
-        epilog="Start with fastprune demo; fastprune COMMAND --help says more of each.",
+        epilog=f"Start with fastprune demo; fastprune COMMAND --help says more of each. {_exits()}",
     )
     parser.add_argument("--version", action="version", version=f"fastprune {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_sweep, _demo, _evaluate, _plot):
+    for add in (_sweep, _demo, _evaluate, _plot, _completion):
         add(commands)
     return parser
 
@@ -113,10 +114,22 @@ def _evaluate(commands: Any) -> None:
 
 
 def _plot(commands: Any) -> None:
-    parser = _command(commands, "plot", "draw the plots of a results directory again")
+    parser = _command(
+        commands, "plot", "draw the plots of a results directory again", keras=False
+    )
     parser.add_argument("results", type=Path, metavar="RESULTS", help="results directory")
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="where to draw (default: the results directory)")  # fmt: skip
+    parser.add_argument("--format", choices=("text", "json"), default="text",
+                        help="of stdout (default: text)")  # fmt: skip
+
+
+def _completion(commands: Any) -> None:
+    parser = _command(
+        commands, "completion", "print what a shell needs to complete fastprune", keras=False
+    )
+    parser.epilog = 'bash and zsh: eval "$(fastprune completion bash)" in the start-up file'
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell")
     parser.add_argument("--format", choices=("text", "json"), default="text",
                         help="of stdout (default: text)")  # fmt: skip
 
@@ -136,11 +149,17 @@ def _output(group: Any) -> None:
     group.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
 
-def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
+def _exits() -> str:
+    return "Exit status: " + "; ".join(f"{code} {words}" for code, words in STATUSES.items()) + "."
+
+
+def _command(
+    commands: Any, name: str, summary: str, *, keras: bool = True
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
     )
-    parser.set_defaults(run=_handler(name))
+    parser.set_defaults(run=_handler(name), keras=keras)
     return parser
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from fastprune.comparison import compare
 from fastprune.errors import OptionError
 from fastprune.files import check_writable
 from fastprune.result import COLUMNS, SweepResult
+from fastprune.spreadsheet import write_rows
 
 Value = TypeVar("Value")
 
@@ -66,11 +66,8 @@ def show(results: list[SweepResult], folders: list[Path], form: str) -> None:
         print(json.dumps(found[0] if len(found) == 1 else found))
     elif form == "csv":
         columns = COLUMNS if len(results) == 1 else ("order", *COLUMNS)
-        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-        writer.writeheader()
-        for result in results:
-            extra = {} if len(results) == 1 else {"order": result.order_name}
-            writer.writerows({**extra, **row} for row in result.rows())
+        rows = ({"order": result.order_name, **row} for result in results for row in result.rows())
+        write_rows(sys.stdout, columns, ({key: row[key] for key in columns} for row in rows))
     elif len(results) == 1:
         print(text(results[0], folders[0]))
     else:

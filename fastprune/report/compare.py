@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastprune.comparison import Comparison
-from fastprune.report.plots import DPI, METADATA, settings
+from fastprune.report.plots import DPI, METADATA
 from fastprune.report.style import (
     COLOURS,
     GRID,
@@ -18,6 +18,7 @@ from fastprune.report.style import (
     legends,
     new_figure,
     percent_axis,
+    settings,
 )
 from fastprune.report.tables import WIDTH, aligned
 from fastprune.report.words import drop_words, percent, plain
