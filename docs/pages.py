@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add them; a link of theirs that leads nowhere fails the build like any other."""
     pages = {"measurements.md": "bench/README.md", "changelog.md": "CHANGELOG.md"}
+    pages["quickstart.ipynb"] = "examples/quickstart.ipynb"
     pages |= {f"plots/{plot.name}": str(plot) for plot in (ROOT / "bench/plots").glob("*.png")}
     for place, source in pages.items():
         files.append(File.generated(config, place, abs_src_path=str(ROOT / source)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 import shlex
@@ -23,7 +24,8 @@ import pytest
 
 import fastprune
 from docs import cli_page
-from fastprune.cli import demo, main
+from fastprune import comparison, rows
+from fastprune.cli import demo, exits, main
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -107,15 +109,20 @@ class Reader:
 
     def type(self, command: str, where: str) -> str:
         """Run a command; return what it prints on stdout."""
+        command, _, target = command.partition(" > ")
         words = shlex.split(command)
         if words == ["fastprune", "demo"]:  # always the same: drawn and swept once
             shutil.copytree(
                 self.rendered[0], self.folder, copy_function=os.link, dirs_exist_ok=True
             )
             return self.rendered[1]
-        if words[0] == "fastprune" and not set("|&;<>$*") & set(command):
-            return run(words[1:], f"{where}: {command}")
-        assert "fastprune" not in words[0], f"{where}: a command that runs without a shell"
+        if words[0] == "fastprune" and not set("|&;<$*") & set(command):
+            said = run(words[1:], f"{where}: {command}")
+            if target:
+                (self.folder / target).write_text(said, encoding="utf-8")
+            return said
+        assert not target, f"{where}: only fastprune's output goes to a file"
+        assert words[0] != "fastprune", f"{where}: a command that runs without a shell"
         done = subprocess.run(
             ["bash", "-ec", command], cwd=self.folder, capture_output=True, text=True, check=False
         )
@@ -202,6 +209,17 @@ def test_the_api_page_has_every_public_name():
         home = getattr(getattr(fastprune, name), "__module__", None)
         if name != "__version__":
             assert {f"{home}.{name}", home} & listed, f"docs/api.md lacks ::: {home}.{name}"
+
+
+def test_the_formats_page_names_every_column_key_and_exit_code(rendered):
+    """Each as code at the start of its row, or among those that share a row."""
+    text = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/]+)`", text))
+    found = json.loads((rendered[0] / "fastprune-demo/results/sweep.json").read_text("utf-8"))
+    assert {*rows.COLUMNS, *comparison.COLUMNS} <= named
+    assert {*found, *found["sets"]["bd_test"], *found["network"], *found["options"]} <= named
+    codes = dict(re.findall(r"^\| (\d+) \| ([^;|]+?)(?:;[^|]*)? \|$", text, re.MULTILINE))
+    assert codes == {str(code): words.split(";")[0] for code, words in exits.STATUSES.items()}
 
 
 def test_links_of_the_readme_lead_somewhere():
