@@ -60,6 +60,8 @@ class SetResult:
         A few of its images.
     source : dict
         Where the images came from: path, bytes, images, dtype, fingerprint.
+    paired : str or None
+        Of a backdoored set: name of the clean set whose image i is its image i without the trigger.
     """
 
     name: str
@@ -67,6 +69,7 @@ class SetResult:
     counts: Counts
     samples: Samples
     source: Mapping[str, Any] = field(default_factory=dict)
+    paired: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,9 @@ from fastprune.result import COLUMNS, Samples, SetResult, SweepResult
 FORMAT = 1
 """Version of ``sweep.json``; a reader refuses a newer one."""
 
+STEPWISE = ("hits", "goodnet_hits", "flagged", "near_ties")
+"""Counts with a value per step that every set has."""
+
 
 def save(result: SweepResult, folder: str | Path, *, plots: bool = True) -> Path:
     """Write `result` into `folder`; see :meth:`SweepResult.save`."""
@@ -106,8 +109,10 @@ def _set_json(part: SetResult) -> dict[str, Any]:
 def _from_json(found: dict[str, Any], samples: Any) -> SweepResult:
     sets = {}
     for index, (name, part) in enumerate(found["sets"].items()):
-        columns = ("hits", "goodnet_hits", "flagged", "near_ties")
-        counts = Counts(part["images"], *(np.array(part[column], np.int64) for column in columns))
+        counts = Counts(
+            images=part["images"],
+            **{key: np.array(part[key], np.int64) for key in STEPWISE},
+        )
         shown = Samples(*(samples[f"{index}_{key}"] for key in ("images", "labels", "classes")))
         sets[name] = SetResult(name, part["kind"], counts, shown, part["source"])
     return SweepResult(
