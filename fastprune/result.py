@@ -209,6 +209,28 @@ class SweepResult:
 
         return figures(self) if folder is None else draw(self, folder)
 
+    def report(self, path: str | Path, *, drop: float | None = None) -> Path:
+        """Write one HTML page that needs no network: curves, a slider over the steps, tables.
+
+        Parameters
+        ----------
+        path : path
+            The file to write.
+        drop : float, optional
+            The drop X that its story tells of and its slider starts at; by default the largest
+            that is crossed.
+
+        Raises
+        ------
+        OptionError
+            When `drop` is never crossed, or plotly or Jinja2 is not installed.
+        OutputError
+            When the file cannot be written.
+        """
+        from fastprune.report.html import write_page
+
+        return write_page(self, path, drop=drop)
+
     def save(self, folder: str | Path, *, plots: bool = True) -> Path:
         """Write the results directory: figures, plots, and B′ and G of every drop crossed.
 

@@ -115,7 +115,7 @@ def histogram() -> dict[str, Any]:
     import plotly.graph_objects as go
 
     figure = go.Figure(layout=_layout(hovermode="closest", bargap=0.08))
-    hover = "%{y} classes from %{customdata}<extra></extra>"
+    hover = "accuracy %{customdata}<br>classes: %{y}<extra></extra>"
     figure.add_trace(go.Bar(x=[], y=[], customdata=[], hovertemplate=hover))
     figure.update_xaxes(title_text="accuracy of the class", ticksuffix="%", range=[0, 100])
     figure.update_yaxes(title_text="classes", fixedrange=True, rangemode="tozero")
