@@ -38,7 +38,6 @@ def curves(result: SweepResult) -> dict[str, Any]:
     figure.update_layout(
         yaxis={"domain": [0.46, 1], **share},
         yaxis2={"domain": [0, 0.36], **share},
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
     )
     for text, top in ((f"Clean accuracy and ASR: {PRIME} pale, G dashed", 1), ("Flagged by G", 0.36)):
         figure.add_annotation(
@@ -60,34 +59,31 @@ def roc_curves(result: SweepResult) -> dict[str, Any] | None:
         if backdoored is None:
             continue
         found = roc(detection(result, clean, backdoored))
-        name = f"{_name(backdoored)} against {_name(clean)}, area {found.area:.4f}"
         group = _group(result, backdoored)
-        hover = "%{customdata}<br>false alarms %{x:.2f}%<br>detected %{y:.2f}%<extra></extra>"
+        meta = [_name(backdoored)]
+        hover = "%{meta[0]}<br>%{customdata}<br>false alarms %{x:.2f}%<br>detected %{y:.2f}%<extra></extra>"
         steps = [f"n_pruned {step}" if step >= 0 else "end" for step in found.n_pruned.tolist()]
         figure.add_trace(
             go.Scatter(
                 x=(100 * found.fpr).tolist(), y=(100 * found.tpr).tolist(), customdata=steps,
-                mode="lines+markers", name=name, legendgroup=group, marker={"size": 5},
-                hovertemplate=hover,
+                mode="lines+markers", legendgroup=group, line={"width": 2}, marker={"size": 5},
+                meta=meta, hovertemplate=hover,
             )  # fmt: skip
         )
         figure.add_trace(
             go.Scatter(
-                x=[None], y=[None], mode="markers", showlegend=False, legendgroup=group,
-                hoverinfo="skip", meta=["here"],
+                x=[None], y=[None], mode="markers", legendgroup=group, name="here",
+                hoverinfo="skip",
                 marker={"size": 15, "symbol": "circle-open", "line": {"width": 3}},
             )  # fmt: skip
         )
     if not figure.data:
         return None
     ends = {"x": [0, 100], "y": [0, 100], "mode": "lines", "hoverinfo": "skip"}
-    figure.add_trace(go.Scatter(**ends, showlegend=False, line={"dash": "dot", "width": 1}))
+    figure.add_trace(go.Scatter(**ends, line={"dash": "dot", "width": 1}))
     axis = {"range": [-2, 102], "ticksuffix": "%", "zeroline": False}
     figure.update_xaxes(title_text="false alarm rate", **axis)
     figure.update_yaxes(title_text="detection rate", **axis)
-    figure.update_layout(
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
-    )
     return _as_json(figure)
 
 
@@ -131,7 +127,7 @@ def _set_traces(
     # The wide line of the first shows beside that of the next where both run at 100 percent.
     wide = 4.0 + 2.5 * min(of - 1 - index, 3)
     looks: tuple[tuple[Any, str, str, dict[str, Any]], ...] = (
-        (counts.rate, f"{rate} {PRIME}", "y", {"line": {"width": wide}, "opacity": 0.42}),
+        (counts.rate, f"{rate} {PRIME}", "y", {"line": {"width": wide}, "opacity": 0.38}),
         (counts.goodnet_rate, f"{rate} G", "y",
          {"line": {"width": 2, "dash": DASHES[index % len(DASHES)]}}),
         (counts.flagged_rate, flag, "y2", {"line": {"width": 2.2}}),
@@ -142,16 +138,13 @@ def _set_traces(
             "y": (100 * shares).tolist(),
             "customdata": [percent(share) for share in shares],
             "mode": "lines",
-            # The legend has a set's name once, the label under the pointer at every value.
-            "name": f"{name} ({counts.images:,} {part.kind})",
             "meta": [f"{name} {what}"],
             "hovertemplate": "%{meta[0]} %{customdata}%<extra></extra>",
             "legendgroup": group,
-            "showlegend": place == 2,
             "yaxis": axis,
             **look,
         }
-        for place, (shares, what, axis, look) in enumerate(looks)
+        for shares, what, axis, look in looks
     ]
 
 
@@ -171,7 +164,7 @@ def _steps(result: SweepResult) -> dict[str, Any]:
 
 def _layout(**more: Any) -> dict[str, Any]:
     font = {"family": "system-ui, sans-serif", "size": 12.5}
-    return {"template": "none", "margin": MARGIN, "font": font, "dragmode": "zoom", **more}
+    return {"template": "none", "margin": MARGIN, "font": font, "showlegend": False, **more}
 
 
 def _as_json(figure: Any) -> dict[str, Any]:

@@ -168,12 +168,15 @@ def _set_data(result: SweepResult, part: SetResult) -> dict[str, Any]:
 
 def _roc_data(result: SweepResult) -> list[dict[str, Any]]:
     """Return detection and false alarm rates at every step, percent, and the area, per pair."""
+    places = {name: place for place, name in enumerate(result.sets)}
     found = []
     for clean, backdoored in pairs(result):
         if backdoored is not None:
             both = detection(result, clean, backdoored)
             found.append(
                 {
+                    "clean": places[clean],
+                    "backdoored": places[backdoored],
                     "fpr": (100 * both.fpr).tolist(),
                     "tpr": (100 * both.tpr).tolist(),
                     "area": roc(both).area,

@@ -103,6 +103,7 @@ def _rows(found: Any) -> list[tuple[str, str]]:
             rows += [(f"{plain(name)} {key}", shown) for key, shown in _rows(value)]
         else:
             shown = f"{value:,}" if isinstance(value, int) and value >= 10_000 else value
+            shown = "–" if value is None else shown
             rows.append((plain(name).replace("_", " "), plain(shown, 300)))
     return rows
 

@@ -4,9 +4,11 @@
   const find = (selector, root = document) => root.querySelector(selector);
   const all = (selector) => [...document.querySelectorAll(selector)];
   const slider = find("#slider"), number = find("#number");
-  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+  const buttons = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
+  const config = { responsive: true, displaylogo: false, modeBarButtons: buttons };
   const prefersDark = matchMedia("(prefers-color-scheme: dark)");
-  let step = sweep.start, printing = false;
+  const hidden = new Set();  // places of sets that the reader took off the curves
+  let step = sweep.start, revision = 0, printing = false;
 
   const isDark = () => !printing
     && (document.documentElement.dataset.theme ?? (prefersDark.matches ? "dark" : "light")) === "dark";
@@ -32,7 +34,7 @@
       const tint = group ? colour(Number(group[1])) : css("--faint");
       if (trace.line) trace.line.color = tint;
       if (trace.marker) trace.marker.color = tint;
-      if (!trace.line && trace.mode === "lines+markers") trace.line = { color: tint };
+      trace.visible = !(group && hidden.has(Number(group[1])));
     }
   }
 
@@ -70,7 +72,7 @@
 
   function markRoc() {
     if (!drawn.roc) return;
-    const here = drawn.roc.data.filter((trace) => trace.meta?.[0] === "here");
+    const here = drawn.roc.data.filter((trace) => trace.name === "here");
     here.forEach((trace, pair) => {
       trace.x = [sweep.roc[pair].fpr[step]];
       trace.y = [sweep.roc[pair].tpr[step]];
@@ -115,7 +117,7 @@
         const now = chart.div.layout?.[axis]?.range;
         if (now && name !== "histogram") chart.layout[axis].range = [...now];
       }
-      chart.layout.datarevision = `${step} ${isDark()} ${chart.div.clientWidth}`;
+      chart.layout.datarevision = revision += 1;
       Plotly.react(chart.div, chart.data, chart.layout, config);
     }
   }
@@ -180,6 +182,12 @@
   slider.addEventListener("input", () => show(slider.value));
   number.addEventListener("change", () => show(number.value === "" ? step : number.value));
   find("#pick")?.addEventListener("change", () => show(step));
+  all("button[data-toggle]").forEach((button) => button.addEventListener("click", () => {
+    const set = Number(button.dataset.toggle);
+    if (!hidden.delete(set)) hidden.add(set);
+    all(`button[data-toggle="${set}"]`).forEach((twin) => twin.setAttribute("aria-pressed", !hidden.has(set)));
+    theme();
+  }));
   find("#theme").addEventListener("click", () => {
     document.documentElement.dataset.theme = isDark() ? "light" : "dark";
     theme();
