@@ -33,7 +33,10 @@ def curves(result: SweepResult) -> dict[str, Any]:
         for index, part in enumerate(parts):
             for look in _set_traces(result, part, index, len(parts)):
                 figure.add_trace(go.Scatter(**look))
-    figure.update_xaxes(title_text="n_pruned: channels pruned", anchor="y2", **_steps(result))
+    title = {"text": "n_pruned %{x}"}
+    figure.update_xaxes(
+        title_text="n_pruned", anchor="y2", unifiedhovertitle=title, **_steps(result)
+    )
     share = {"range": [-2, 103], "ticksuffix": "%", "fixedrange": True, "zeroline": False}
     figure.update_layout(
         yaxis={"domain": [0.46, 1], **share},
@@ -101,7 +104,7 @@ def bars(result: SweepResult) -> dict[str, Any]:
     x = list(range(1, len(channels) + 1))
     hover = "%{customdata}<extra></extra>"
     figure.add_trace(go.Bar(x=x, y=heights, customdata=texts, hovertemplate=hover))
-    figure.update_xaxes(title_text="n_pruned: the step that removes the channel", **_steps(result))
+    figure.update_xaxes(title_text="n_pruned", **_steps(result))
     figure.update_yaxes(title_text="mean activation", fixedrange=True, rangemode="tozero")
     return _as_json(figure)
 
@@ -113,7 +116,7 @@ def histogram() -> dict[str, Any]:
     figure = go.Figure(layout=_layout(hovermode="closest", bargap=0.08))
     hover = "accuracy %{customdata}<br>classes: %{y}<extra></extra>"
     figure.add_trace(go.Bar(x=[], y=[], customdata=[], hovertemplate=hover))
-    figure.update_xaxes(title_text="accuracy of the class", ticksuffix="%", range=[0, 100])
+    figure.update_xaxes(title_text="accuracy of the class", ticksuffix="%", range=[-1, 101])
     figure.update_yaxes(title_text="classes", fixedrange=True, rangemode="tozero")
     return _as_json(figure)
 

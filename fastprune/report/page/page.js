@@ -2,10 +2,12 @@
 (() => {
   const sweep = JSON.parse(document.getElementById("sweep").textContent);
   const find = (selector, root = document) => root.querySelector(selector);
-  const all = (selector) => [...document.querySelectorAll(selector)];
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const slider = find("#slider"), number = find("#number");
   const buttons = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
-  const config = { responsive: true, displaylogo: false, modeBarButtons: buttons };
+  // On a touch screen a drag over a plot scrolls the page, as everywhere else.
+  const touch = matchMedia("(pointer: coarse), (max-width: 640px)").matches;
+  const config = { responsive: true, displaylogo: false, modeBarButtons: buttons, displayModeBar: touch ? false : "hover" };
   const prefersDark = matchMedia("(prefers-color-scheme: dark)");
   const hidden = new Set();  // places of sets that the reader took off the curves
   let step = sweep.start, revision = 0, printing = false;
@@ -24,6 +26,7 @@
   function dress({ data, layout }) {
     layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)";
     layout.font.color = css("--ink");
+    layout.dragmode = touch ? false : "zoom";
     layout.hoverlabel = { bgcolor: css("--panel"), bordercolor: css("--line"), font: { color: css("--ink") } };
     layout.modebar = { color: css("--faint"), activecolor: css("--accent"), bgcolor: "rgba(0,0,0,0)" };
     for (const name of ["xaxis", "yaxis", "yaxis2"]) {
@@ -96,7 +99,10 @@
     trace.width = bins.map(() => 0.92 * wide);
     trace.customdata = bins.map((_, bin) => `${bin * wide}–${(bin + 1) * wide}%`);
     trace.marker = { color: colour(found.set) };
-    find("#known").textContent = `the ${found.worst[step].length} worst of ${found.known} classes that have images`;
+    const few = found.worst[step].length;
+    find("#known").textContent = few < found.known
+      ? `the ${few} worst of ${found.known.toLocaleString("en")} classes that have images`
+      : `${few} classes that have images, the worst first`;
     find("#classes tbody").replaceChildren(...found.worst[step].map((cells) => {
       const row = document.createElement("tr");
       cells.forEach((cell, place) => {
@@ -142,7 +148,8 @@
       figure.className = "rd".includes(verdict) ? "good" : verdict === "o" ? "" : "bad";
       find(".verdict", figure).textContent = sweep.verdicts[verdict];
       find(".label", figure).textContent = `label ${set.labels[image]}`;
-      find(".said", figure).textContent = `B ${badnet} · B′ ${repaired} · G ${flagged ? sweep.n_classes : badnet}`;
+      const said = [`B ${badnet}`, `B′ ${repaired}`, `G ${flagged ? sweep.n_classes : badnet}`];
+      all("i", find(".said", figure)).forEach((place, index) => { place.textContent = said[index]; });
     }
   }
 
