@@ -50,7 +50,7 @@ def sweep_files(
 
 def show(results: list[SweepResult], folders: list[Path], form: str) -> None:
     """Print results: text, one JSON object, or every row as CSV."""
-    from fastprune.results_folder import as_json
+    from fastprune.results_json import as_json
 
     if form == "json":
         found: list[Any] = [
