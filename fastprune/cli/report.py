@@ -11,8 +11,9 @@ def run(arguments: argparse.Namespace) -> int:
     from fastprune.files import check_writable
     from fastprune.report.story import story
     from fastprune.result import SweepResult
+    from fastprune.results_folder import PAGE
 
-    out = arguments.out or arguments.results / "report.html"
+    out = arguments.out or arguments.results / PAGE
     result = SweepResult.load(arguments.results)
     check_writable(out.parent)
     made = result.report(out, drop=arguments.drop)

@@ -9,7 +9,10 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from fastprune.detector import detection, pairs, roc
+import numpy as np
+
+from fastprune.detector import detection, roc
+from fastprune.pairing import pairs
 from fastprune.report.words import PRIME, of_kind, percent, plain
 from fastprune.result import SetResult, SweepResult
 
@@ -42,7 +45,8 @@ def curves(result: SweepResult) -> dict[str, Any]:
         yaxis={"domain": [0.46, 1], **share},
         yaxis2={"domain": [0, 0.36], **share},
     )
-    for text, top in ((f"Clean accuracy and ASR: {PRIME} pale, G dashed", 1), ("Flagged by G", 0.36)):
+    headings = {f"Clean accuracy and ASR: {PRIME} pale, G dashed": 1.0, "Flagged by G": 0.36}
+    for text, top in headings.items():
         figure.add_annotation(
             text=text, x=0, y=top, xref="paper", yref="paper", xanchor="left", yanchor="bottom",
             showarrow=False, name="heading",
@@ -58,28 +62,13 @@ def roc_curves(result: SweepResult) -> dict[str, Any] | None:
     import plotly.graph_objects as go
 
     figure = go.Figure(layout=_layout(hovermode="closest"))
+    ring = {"size": 15, "symbol": "circle-open", "line": {"width": 3}}
     for clean, backdoored in pairs(result):
-        if backdoored is None:
-            continue
-        found = roc(detection(result, clean, backdoored))
-        group = _group(result, backdoored)
-        meta = [_name(backdoored)]
-        hover = "%{meta[0]}<br>%{customdata}<br>false alarms %{x:.2f}%<br>detected %{y:.2f}%<extra></extra>"
-        steps = [f"n_pruned {step}" if step >= 0 else "end" for step in found.n_pruned.tolist()]
-        figure.add_trace(
-            go.Scatter(
-                x=(100 * found.fpr).tolist(), y=(100 * found.tpr).tolist(), customdata=steps,
-                mode="lines+markers", legendgroup=group, line={"width": 2}, marker={"size": 5},
-                meta=meta, hovertemplate=hover,
-            )  # fmt: skip
-        )
-        figure.add_trace(
-            go.Scatter(
-                x=[None], y=[None], mode="markers", legendgroup=group, name="here",
-                hoverinfo="skip",
-                marker={"size": 15, "symbol": "circle-open", "line": {"width": 3}},
-            )  # fmt: skip
-        )
+        if backdoored is not None:
+            group = {"legendgroup": _group(result, backdoored)}
+            figure.add_trace(go.Scatter(**_roc_trace(result, clean, backdoored), **group))
+            here = {"x": [None], "y": [None], "name": "here", "hoverinfo": "skip"}
+            figure.add_trace(go.Scatter(**here, mode="markers", marker=ring, **group))
     if not figure.data:
         return None
     ends = {"x": [0, 100], "y": [0, 100], "mode": "lines", "hoverinfo": "skip"}
@@ -100,6 +89,9 @@ def bars(result: SweepResult) -> dict[str, Any]:
         f"channel {channel}<br>mean activation {height:.4g}<br>n_pruned {step}"
         for step, (channel, height) in enumerate(zip(channels, heights, strict=True), start=1)
     ]
+    if result.scores is not None and not np.array_equal(result.scores, result.activations):
+        scores = [f"{result.scores[channel]:.4g}" for channel in channels]
+        texts = [f"{text}<br>score {score}" for text, score in zip(texts, scores, strict=True)]
     figure = go.Figure(layout=_layout(hovermode="closest", bargap=0.15))
     x = list(range(1, len(channels) + 1))
     hover = "%{customdata}<extra></extra>"
@@ -149,6 +141,22 @@ def _set_traces(
         }
         for shares, what, axis, look in looks
     ]
+
+
+def _roc_trace(result: SweepResult, clean: str, backdoored: str) -> dict[str, Any]:
+    found = roc(detection(result, clean, backdoored))
+    steps = [f"n_pruned {step}" if step >= 0 else "end" for step in found.n_pruned.tolist()]
+    lines = ("%{meta[0]}", "%{customdata}", "false alarms %{x:.2f}%", "detected %{y:.2f}%")
+    return {
+        "x": (100 * found.fpr).tolist(),
+        "y": (100 * found.tpr).tolist(),
+        "customdata": steps,
+        "meta": [_name(backdoored)],
+        "mode": "lines+markers",
+        "line": {"width": 2},
+        "marker": {"size": 5},
+        "hovertemplate": "<br>".join(lines) + "<extra></extra>",
+    }
 
 
 def _name(name: str) -> str:

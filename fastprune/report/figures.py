@@ -1,4 +1,4 @@
-"""What the HTML page shows at each step, worked out beforehand so that the page only looks it up."""
+"""What the HTML page shows at each step, worked out beforehand: the page only looks it up."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastprune.detector import detection, pairs, robustness, roc, wilson
+from fastprune.detector import detection, roc
+from fastprune.intervals import wilson
+from fastprune.pairing import pairs
 from fastprune.report.style import COLOURS
 from fastprune.report.words import crossed, of_kind, percent
 from fastprune.result import SetResult, SweepResult
+from fastprune.robustness import robustness
 
 DARK = {
     "clean": ("#5AB0F0", "#2FCB9C", "#A9DDF8", "#A99BF5"),
@@ -19,10 +22,12 @@ DARK = {
 }
 """The hues of :data:`style.COLOURS`, light enough for a dark page."""
 VERDICTS = {
-    "r": "right", "w": "wrong", "f": "false alarm", "d": "detected", "m": "missed", "o": "other class",
+    "r": "right", "w": "wrong", "f": "false alarm", "d": "detected", "m": "missed",
+    "o": "other class", "t": "true class",
 }  # fmt: skip
 """What becomes of a sample under G: a clean one is right, wrong or a false alarm; a backdoored one
-is detected, missed (in the attacker's class) or in another class by B and B′ alike."""
+is detected, missed (in the attacker's class), or by B and B′ alike in its true class, where that is
+known, or in another class."""
 COLUMNS = {
     "clean": {"rate": "accuracy B′", "goodnet": "accuracy G", "flagged": "false alarm"},
     "backdoored": {
@@ -113,6 +118,9 @@ def verdicts(part: SetResult, n_classes: int) -> list[str]:
     for step in range(len(shown.classes)):
         goodnet = shown.goodnet_classes(step, n_classes)
         letters = np.where(goodnet == shown.labels, right, wrong)
+        if shown.truth is not None:
+            restored = (goodnet == shown.truth) & (goodnet != shown.labels)
+            letters = np.where(restored, "t", letters)
         rows.append("".join(np.where(goodnet == n_classes, flagged, letters)))
     return rows
 
@@ -161,6 +169,7 @@ def _set_data(result: SweepResult, part: SetResult) -> dict[str, Any]:
         "figures": figures_of(result, part),
         "near_ties": part.counts.near_ties.tolist(),
         "labels": part.samples.labels.tolist(),
+        "truth": None if part.samples.truth is None else part.samples.truth.tolist(),
         "classes": part.samples.classes.tolist(),
         "verdicts": verdicts(part, result.n_classes),
     }

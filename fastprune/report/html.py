@@ -15,13 +15,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fastprune.detector import Share, operating_points
 from fastprune.errors import OptionError
 from fastprune.files import whole_file
+from fastprune.intervals import Share
+from fastprune.operating import operating_points
 from fastprune.report.figures import COLUMNS, figures_of, page_data
 from fastprune.report.samples import as_pixels
 from fastprune.report.story import story, story_step
-from fastprune.report.words import drop_words, network_words, of_kind, percent, plain
+from fastprune.report.words import (
+    drop_words,
+    network_words,
+    of_kind,
+    order_words,
+    percent,
+    plain,
+)
 from fastprune.result import SetResult, SweepResult
 
 HEADINGS = {"clean": "Clean sets", "backdoored": "Backdoored sets"}
@@ -66,7 +74,7 @@ def page(result: SweepResult, *, drop: float | None = None) -> str:
     if data["classes"]:
         charts["histogram"] = histogram()
     script = _file("page.js")
-    return _template().render(
+    rendered: str = _template().render(
         policy=_policy(plotly, script),
         plotly=_markup(plotly),
         script=_markup(script),
@@ -80,6 +88,7 @@ def page(result: SweepResult, *, drop: float | None = None) -> str:
         points=_points(result),
         provenance=provenance(result),
     )
+    return rendered
 
 
 def provenance(result: SweepResult) -> dict[str, list[tuple[str, str]]]:
@@ -118,7 +127,7 @@ def _words_of(result: SweepResult) -> dict[str, Any]:
         "n_classes": result.n_classes,
         "layer": layer,
         "cut": cut,
-        "order": network_words(result).rpartition(", ")[2],
+        "order": order_words(result.order_name),
         "valid": plain(result.valid),
         "drop_words": drop_words(result),
         "near_ties": result.near_ties,

@@ -73,38 +73,36 @@ def _badnet(result: SweepResult) -> str:
 
 
 def _repaired(result: SweepResult, step: int, drop: float | None) -> str:
-    valid, layer = plain(result.valid), plain(result.network.get("prune_layer", "the prune layer"))
-    channels = f"{result.n_channels} channels of {layer}"
     if drop is not None and step == 0:
         return (
-            f"Clean accuracy on {valid} is down by {_drop(result, drop)} before any channel is "
-            f"pruned, so the repaired network {PRIME} is B."
+            f"Clean accuracy on {plain(result.valid)} is down by {_drop(result, drop)} before any "
+            f"channel is pruned, so the repaired network {PRIME} is B."
         )
-    if drop is not None:
-        start = (
-            f"Pruning until clean accuracy on {valid} is down by {_drop(result, drop)} takes "
-            f"{step} of {channels}: the repaired network {PRIME}"
-        )
-    elif result.drops:
-        smallest = _drop(result, min(result.drops))
-        start = (
-            f"Clean accuracy on {valid} is never down by {smallest}; with all {channels} pruned, "
-            f"the repaired network {PRIME}"
-        )
-    else:
-        start = f"With all {channels} pruned, the repaired network {PRIME}"
     clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
+    start = f"{_pruned(result, step, drop)} the repaired network {PRIME}"
     text = f"{start} classifies {_hits(clean, step)} right"
     if not backdoored:
         return f"{text}."
     before, after = _highest(backdoored, 0), _highest(backdoored, step)
-    how = ""
+    puts = "puts"
     if after >= STRONG <= before:
-        how = "still "
+        puts = "still puts"
     if after <= WEAK < before:
-        how = "only "
-    puts = f"puts {how}" if how == "only " else f"{how}puts "
-    return f"{text} and {puts}{_hits(backdoored, step)} in the attacker's class."
+        puts = "puts only"
+    return f"{text} and {puts} {_hits(backdoored, step)} in the attacker's class."
+
+
+def _pruned(result: SweepResult, step: int, drop: float | None) -> str:
+    """Return how far is pruned, and why; a clause that the sentence goes on from."""
+    valid, layer = plain(result.valid), plain(result.network.get("prune_layer", "the prune layer"))
+    channels = f"{result.n_channels} channels of {layer}"
+    if drop is not None:
+        down = f"clean accuracy on {valid} is down by {_drop(result, drop)}"
+        return f"Pruning until {down} takes {step} of {channels}:"
+    if result.drops:
+        smallest = _drop(result, min(result.drops))
+        return f"Clean accuracy on {valid} is never down by {smallest}; with all {channels} pruned,"
+    return f"With all {channels} pruned,"
 
 
 def _goodnet(result: SweepResult, step: int) -> str:
@@ -143,7 +141,7 @@ def _hits(parts: Sequence[SetResult], step: int) -> str:
 
 def _shares(parts: Sequence[SetResult], shares: Sequence[float]) -> str:
     """Return shares with their sets' names: each, or the lowest and highest of many."""
-    told = [f"{100 * share:.2f}% of {plain(part.name)}" for part, share in zip(parts, shares)]
+    told = [f"{100 * share:.2f}% of {plain(part.name)}" for part, share in zip(parts, shares, strict=True)]
     if len(told) == 1:
         return told[0]
     if len(told) <= NAMED:

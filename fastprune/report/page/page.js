@@ -145,9 +145,10 @@
       const set = sweep.sets[Number(figure.dataset.set)], image = Number(figure.dataset.sample);
       const verdict = set.verdicts[step][image];
       const flagged = "fd".includes(verdict), [badnet, repaired] = [set.classes[0][image], set.classes[step][image]];
-      figure.className = "rd".includes(verdict) ? "good" : verdict === "o" ? "" : "bad";
+      figure.className = "rdt".includes(verdict) ? "good" : verdict === "o" ? "" : "bad";
       find(".verdict", figure).textContent = sweep.verdicts[verdict];
-      find(".label", figure).textContent = `label ${set.labels[image]}`;
+      find(".label", figure).textContent = set.truth
+        ? `label ${set.labels[image]}, truly ${set.truth[image]}` : `label ${set.labels[image]}`;
       const said = [`B ${badnet}`, `B′ ${repaired}`, `G ${flagged ? sweep.n_classes : badnet}`];
       all("i", find(".said", figure)).forEach((place, index) => { place.textContent = said[index]; });
     }
