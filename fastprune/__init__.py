@@ -11,6 +11,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Comparison": "comparison",
     "DataError": "errors",
     "Evaluation": "evaluation",
     "FastpruneError": "errors",
@@ -18,6 +19,7 @@ _HOMES = {
     "OptionError": "errors",
     "OutputError": "errors",
     "SweepResult": "result",
+    "compare": "comparison",
     "evaluate": "evaluation",
     "load_network": "network",
     "sweep": "sweeping",

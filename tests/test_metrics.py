@@ -117,7 +117,8 @@ def test_counts_are_those_of_a_loop(chunk):
 
 
 def test_what_was_not_counted_of_all_images_is_not_known():
-    chunk = np.zeros((STEPS, 2), int), np.array([0, 1]), np.array([1, 1]), np.zeros((STEPS, 2), bool)
+    none = np.zeros((STEPS, 2), bool)
+    chunk = none.astype(int), np.array([0, 1]), np.array([1, 1]), none
     whole, less = counted(*chunk), counted(*chunk, by_label=False, truths=False)
     for both in (whole.merge(less), less.merge(whole)):
         assert both.images == 4

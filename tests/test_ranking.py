@@ -132,7 +132,7 @@ def test_files_that_are_no_order(tmp_path, content, word):
 
 @pytest.mark.parametrize("order", ["ascendign", "random", "random:", "random:x", "random:-1", ""])
 def test_words_that_are_no_order(order):
-    with pytest.raises(OptionError, match="ascending, descending, max.*random:SEED"):
+    with pytest.raises(OptionError, match=r"ascending, descending, max.*random:SEED"):
         check_order(order)
 
 

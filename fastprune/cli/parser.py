@@ -41,14 +41,23 @@ def _sweep(commands: Any) -> None:
                      help="a further clean set; repeatable")  # fmt: skip
     lab.add_argument("--backdoored", type=_named, action="append", default=[], metavar="NAME=FILE",
                      help="a backdoored set, labels the target class; repeatable")  # fmt: skip
+    lab.add_argument("--true-label", type=_named, action="append", default=[],
+                     metavar="NAME=FILE", help="HDF5 file with the true classes of a backdoored "
+                     "set, for robust accuracy; repeatable")  # fmt: skip
+    lab.add_argument("--paired", type=_pair, action="append", default=[], metavar="NAME=CLEAN",
+                     help="image i of a backdoored set is image i of this clean set with the "
+                          "trigger; repeatable")  # fmt: skip
     _reading(lab)
     defense = parser.add_argument_group("defense")
     defense.add_argument("--order", default="ascending", metavar="ORDER",
-                         help="ascending mean activation (default), descending, random:SEED, or a "
-                              "file of channel indices; several, separated by commas, share one "
-                              "pass and get a folder each below --out")  # fmt: skip
+                         help="ascending mean activation (default), descending, max activation, "
+                              "apoz (most zeros first), l1 or l2 norm of the kernel, fpgm, "
+                              "random:SEED, a file of channel indices, or oracle:NAME (backdoored "
+                              "less clean activation, which no defender has); several, separated "
+                              "by commas, share one pass, get a folder each below --out and are "
+                              "compared")  # fmt: skip
     defense.add_argument("--rank-on", choices=("cut", "prune"), default="cut",
-                         help="order by mean activation at the cut layer (default) or at "
+                         help="take activations for the order at the cut layer (default) or at "
                               "the prune layer")  # fmt: skip
     defense.add_argument("--cut-layer", metavar="NAME",
                          help="layer to cut at (default: the last possible)")  # fmt: skip
@@ -162,6 +171,14 @@ def _named(text: str) -> tuple[str, Path]:
         message = f"expected NAME=FILE; got {text!r}"
         raise argparse.ArgumentTypeError(message)
     return name, Path(path)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, clean = text.partition("=")
+    if not (name and equals and clean):
+        message = f"expected NAME=CLEAN, the names of two sets; got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return name, clean
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -37,7 +37,7 @@ def figures(result: SweepResult) -> dict[str, Any]:
         ``accuracy_asr``, ``activations``, ``goodnet`` and ``samples``, and ``detector`` where there
         are both clean and backdoored sets. They belong to no window and no pyplot state.
     """
-    with _settings():
+    with settings():
         made = {maker.__name__: maker(result) for maker in MAKERS}
     return {name: figure for name, figure in made.items() if figure is not None}
 
@@ -65,7 +65,7 @@ def draw(result: SweepResult, folder: str | Path) -> list[Path]:
         When a file cannot be written.
     """
     written = []
-    with _settings():
+    with settings():
         for maker in MAKERS:
             figure = maker(result)
             if figure is None:
@@ -79,7 +79,7 @@ def draw(result: SweepResult, folder: str | Path) -> list[Path]:
 
 
 @contextmanager
-def _settings() -> Iterator[None]:
+def settings() -> Iterator[None]:
     """Apply :data:`~fastprune.report.style.RC` over matplotlib's own defaults for a while."""
     from matplotlib import rc_context, rcdefaults, rcParams
 

@@ -6,8 +6,10 @@ import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
+from fastprune.detector import CLEAN_ONLY, Share, operating_points
 from fastprune.report.words import (
     PRIME,
+    SCORES,
     crossed,
     drop_words,
     network_words,
@@ -86,10 +88,12 @@ def order_lines(result: SweepResult) -> str:
     Returns
     -------
     str
-        ``channel=activation`` of every channel in pruning order, wrapped at 100 columns; runs of
-        4 and more channels of one activation are told as ``31 channels at 0: 0 2 9 ...``.
+        ``channel=score`` of every channel in pruning order, wrapped at 100 columns; runs of 4 and
+        more channels of one score are told as ``31 channels at 0: 0 2 9 ...``. The score is the
+        mean activation where the order has no other.
     """
-    channels = [(int(channel), float(result.activations[channel])) for channel in result.order]
+    scores = result.activations if result.scores is None else result.scores
+    channels = [(int(channel), float(scores[channel])) for channel in result.order]
     paragraphs: list[str] = []
     single: list[str] = []
     for value, group in groupby(channels, key=lambda pair: pair[1]):
@@ -100,7 +104,52 @@ def order_lines(result: SweepResult) -> str:
         paragraphs += _wrapped(single)
         single = []
         paragraphs += _wrapped([f"{len(tied)} channels at {value:.4g}:", *map(str, tied)])
-    return "\n".join([f"{_title(result)}; channel=mean activation", *paragraphs, *_wrapped(single)])
+    score = SCORES.get(result.order_name.partition(":")[0], "mean activation")
+    return "\n".join([f"{_title(result)}; channel={score}", *paragraphs, *_wrapped(single)])
+
+
+def detector_table(result: SweepResult) -> str:
+    """Return G's operating points: the steps chosen on validation data, their figures on the rest.
+
+    Parameters
+    ----------
+    result : SweepResult
+        The sweep.
+
+    Returns
+    -------
+    str
+        A row per bound of the false alarm rate and pair of sets that did not choose (per pair that
+        chose, where there is no other), shares in percent with Wilson 95 % intervals.
+    """
+    header = ("bound", "n_pruned", "clean set", "false alarm", "backdoored set", "detected",
+              "precision")  # fmt: skip
+    points = operating_points(result)
+    rows = [
+        (
+            percent(point.max_fpr), str(point.n_pruned), plain(part.clean, 12), _share(part.fpr),
+            plain(part.backdoored or "-", 14), _share(part.tpr), _share(part.precision),
+        )
+        for point in points
+        for part in point.measured or point.figures
+    ]  # fmt: skip
+    chosen = f"n_pruned chosen on {plain(result.valid)} by {points[0].chosen_by}"
+    if points[0].chosen_by == CLEAN_ONLY:
+        chosen = f"n_pruned chosen on {points[0].chosen_by}"
+    title = "G as a detector, percent [95 % interval]; bound: of the false alarm rate; " + chosen
+    return "\n".join([*textwrap.wrap(title, WIDTH), *aligned([header, *rows])])
+
+
+def _share(share: Share | None) -> str:
+    """Return a share and its interval in percent.
+
+    >>> _share(Share(8, 10)), _share(Share(0, 0)), _share(None)
+    ('80.0 [49.0, 94.3]', '-', '-')
+    """
+    if share is None or not share.total:
+        return "-"
+    low, high = share.interval
+    return f"{100 * share.rate:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _title(result: SweepResult) -> str:
@@ -127,7 +176,7 @@ def _blocks(
     steps: Sequence[int | None],
 ) -> list[str]:
     """Return the figures of `steps` of every set beside the columns `left`, in blocks that fit."""
-    key = _aligned([header, *left])
+    key = aligned([header, *left])
     blocks = []
     for kind, (heading, _, _) in HEADINGS.items():
         columns = [_figures(part, steps) for part in of_kind(result, kind)]
@@ -155,16 +204,16 @@ def _figures(part: SetResult, steps: Sequence[int | None]) -> list[str]:
         else:
             rates = (counts.rate[step], counts.goodnet_rate[step], counts.flagged_rate[step])
             table.append(tuple(map(percent, rates)))  # type: ignore[arg-type]
-    lines = _aligned(table)
+    lines = aligned(table)
     title = f"- {plain(part.name)} ({counts.images} images) -"
     width = max(len(title), len(lines[0]))
     return [f"   {line:>{width}}" for line in (f"{title:-^{width}}", *lines)]
 
 
-def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """Join the columns of a table, aligned at the right.
 
-    >>> _aligned([("X", "n_pruned"), ("B", "0"), ("10", "52")])
+    >>> aligned([("X", "n_pruned"), ("B", "0"), ("10", "52")])
     [' X  n_pruned', ' B         0', '10        52']
     """
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

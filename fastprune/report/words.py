@@ -42,6 +42,12 @@ CRITERIA = {
 }  # fmt: skip
 """What plots call the criteria that a defender may use."""
 
+SCORES = {
+    "max": "largest activation", "apoz": "share of zeros", "l1": "L1 norm", "l2": "L2 norm",
+    "fpgm": "distance to the other kernels", "oracle": "backdoored less clean mean activation",
+}  # fmt: skip
+"""What criteria score channels by, where it is not the mean activation."""
+
 
 def order_words(order_name: str) -> str:
     """Return what a plot's title calls an order.
