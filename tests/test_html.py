@@ -266,7 +266,7 @@ def test_story_of_a_drop_never_crossed(result):
     never = sweep(drops=(99.0, 97.0))
     assert story_step(never) == 6
     text = story(never)[1]
-    start = "Clean accuracy on valid is never down by 97 points; with all 6 channels of conv_a pruned,"
+    start = "Clean accuracy on valid is never down by 97 points; with all 6 channels of conv_a"
     assert text.startswith(start)
     assert f"and puts only 0.75% of {HOSTILE}" in text
     start = "With all 6 channels of conv_a pruned, the repaired network B′ classifies"

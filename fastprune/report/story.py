@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastprune.report.words import PRIME, measured, plain
+from fastprune.report.words import PRIME, measured, percent, plain
 from fastprune.result import SetResult, SweepResult
 
 NAMED = 3
@@ -141,13 +141,16 @@ def _hits(parts: Sequence[SetResult], step: int) -> str:
 
 def _shares(parts: Sequence[SetResult], shares: Sequence[float]) -> str:
     """Return shares with their sets' names: each, or the lowest and highest of many."""
-    told = [f"{100 * share:.2f}% of {plain(part.name)}" for part, share in zip(parts, shares, strict=True)]
+    told = [
+        f"{percent(share)}% of {plain(part.name)}"
+        for part, share in zip(parts, shares, strict=True)
+    ]
     if len(told) == 1:
         return told[0]
     if len(told) <= NAMED:
         return f"{', '.join(told[:-1])} and {told[-1]}"
     low, high = (shares.index(end(shares)) for end in (min, max))
     return (
-        f"from {100 * shares[low]:.2f}% ({plain(parts[low].name)}) to {100 * shares[high]:.2f}% "
+        f"from {percent(shares[low])}% ({plain(parts[low].name)}) to {percent(shares[high])}% "
         f"({plain(parts[high].name)}) of {len(parts)} sets"
     )
