@@ -16,6 +16,8 @@ from fastprune.results_json import FORMAT, as_json, from_json
 from fastprune.rows import COLUMNS
 from fastprune.spreadsheet import write_rows
 
+PAGE = "report.html"
+"""Where ``fastprune report`` writes by default."""
 LABEL_FILE = "class_hits.npz"
 """Hits and images by label, of the sets where they are counted."""
 
@@ -112,9 +114,13 @@ def _write_networks(result: SweepResult, staging: Path) -> None:
 
 
 def _files_of(folder: Path) -> frozenset[str]:
-    """Return the names that an earlier run left in `folder`, by its own account."""
+    """Return the names that an earlier run left in `folder`, by its own account.
+
+    The page that was made of it later is among them: it tells of figures that are gone.
+    """
     try:
         found = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-        return frozenset(name for name in found["files"] if name and name == Path(name).name)
+        names = (name for name in found["files"] if name and name == Path(name).name)
+        return frozenset([*names, PAGE])
     except (OSError, ValueError, KeyError, TypeError):
         return frozenset()

@@ -110,6 +110,28 @@ class Views:
 
         return figure(self, name) if folder is None else draw(self, folder)
 
+    def report(self: Any, path: str | Path, *, drop: float | None = None) -> Path:
+        """Write one HTML page that needs no network: curves, a slider over the steps, tables.
+
+        Parameters
+        ----------
+        path : path
+            The file to write.
+        drop : float, optional
+            The drop X that its story tells of and its slider starts at; by default the largest
+            that is crossed.
+
+        Raises
+        ------
+        OptionError
+            When `drop` is never crossed, or plotly or Jinja2 is not installed.
+        OutputError
+            When the file cannot be written.
+        """
+        from fastprune.report.html import write_page
+
+        return write_page(self, path, drop=drop)
+
     def _repr_html_(self: Any) -> str:
         from fastprune.report.notebook import sweep_html
 

@@ -26,7 +26,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fastprune {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_sweep, _demo, _evaluate, _plot, _completion):
+    for add in (_sweep, _demo, _report, _evaluate, _plot, _completion):
         add(commands)
     return parser
 
@@ -120,6 +120,21 @@ def _plot(commands: Any) -> None:
     parser.add_argument("results", type=Path, metavar="RESULTS", help="results directory")
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="where to draw (default: the results directory)")  # fmt: skip
+    parser.add_argument("--format", choices=("text", "json"), default="text",
+                        help="of stdout (default: text)")  # fmt: skip
+
+
+def _report(commands: Any) -> None:
+    parser = _command(
+        commands, "report", "make one HTML page of a results directory", keras=False
+    )
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="results directory")
+    parser.add_argument("--out", type=Path, metavar="FILE",
+                        help="where to write it (default: report.html in the results "
+                             "directory)")  # fmt: skip
+    parser.add_argument("--drop", type=float, metavar="X",
+                        help="drop that the story tells of and the slider starts at (default: "
+                             "the largest that is crossed)")  # fmt: skip
     parser.add_argument("--format", choices=("text", "json"), default="text",
                         help="of stdout (default: text)")  # fmt: skip
 
