@@ -23,7 +23,7 @@ from fastprune.cli.parser import make_parser
 from fastprune.errors import DataError
 from fastprune.result import COLUMNS, SweepResult
 
-COMMANDS = ("sweep", "demo", "evaluate", "plot")
+COMMANDS = ("sweep", "demo", "evaluate", "plot", "completion")
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_the_labs_network_or_its_weights_are_found(tmp_path, files):
 
 def test_missing_files_of_the_lab_are_named(run, tmp_path, files):
     status, out, err = run("sweep")
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     for name in ("cl/valid.h5", "cl/test.h5", "bd/bd_valid.h5", "bd/bd_test.h5", "bd_net.h5"):
         assert name in err
     assert len(err.splitlines()) == 1
@@ -340,7 +340,7 @@ def test_bad_input_takes_one_line_and_leaves_nothing(run, files, tmp_path, name)
     arguments = make(tmp_path, files)
     before = everything_below(tmp_path)
     status, out, err = run(*arguments)
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert len(err.splitlines()) == 1, err
     assert err.startswith("fastprune: error: expected ")
     assert word in err
@@ -352,7 +352,7 @@ def test_evaluating_b_with_g_as_its_repaired_network(run, files):
     arguments = ["evaluate", files["test"], files["bd"], files["model"]]
     assert run(*sweep(files, "--drops", "1"))[0] == 0
     status, out, err = run(*arguments, "results/goodnet_1.keras")
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert "the input and the classes of B" in err
 
 

@@ -48,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return exits.leave_quietly()
     except KeyboardInterrupt:
-        message = "interrupted; no file was left half-written"
-        return exits.fail(130, message, as_json=as_json)
+        return exits.interrupted(as_json=as_json)
     except Exception as error:
         return exits.fault(error, as_json=as_json)
 

@@ -58,6 +58,15 @@ def fail(status: int, message: str, *, as_json: bool) -> int:
     return status
 
 
+def interrupted(*, as_json: bool) -> int:
+    """Say that the user ended the run; return the exit status."""
+    message = "interrupted; no file was left half-written"
+    if as_json:
+        return fail(130, message, as_json=True)
+    print(f"fastprune: {message}", file=sys.stderr)
+    return 130
+
+
 def fault(error: Exception, *, as_json: bool) -> int:
     """Say that fastprune itself is at fault, with the traceback; return the exit status."""
     trace = "".join(traceback.format_exception(error))
