@@ -100,8 +100,22 @@ def test_hits_of_every_class_of_clean_sets(model, lab, result):
         np.testing.assert_array_equal(counts.class_hits[step], expected)
 
 
+def test_the_table_has_robust_accuracy_where_it_is_known(result):
+    lines = result.table(every_step=True).splitlines()
+    assert any("robust: in their true class" in line for line in lines)
+    heads = [line for line in lines if line.split()[:1] == ["n_pruned"]]
+    assert sum(line.count("robust G") for line in heads) == 3
+    known = robustness(result, "striped")
+    row = lines[-1].split()
+    assert row[-2:] == [
+        f"{100 * share[-1]:.2f}" for share in (known.robust_accuracy, known.goodnet_robust_accuracy)
+    ]
+    assert all(len(line) <= 100 for line in lines)
+
+
 def test_unknown_truth_stays_unknown(model, lab):
     plain = fastprune.sweep(model, **{**lab, "paired": {}, "true_labels": {}}, **CUT)
+    assert "robust" not in plain.table()
     assert robustness(plain, "bd_test") is None
     assert plain.sets["bd_test"].samples.truth is None
     rows = [row for row in plain.rows() if row["set"] == "bd_test"]
