@@ -140,15 +140,14 @@ def test_plot_returns_a_figure_that_shows_itself(result):
 
 SHELL = """
 import sys, warnings
-warnings.simplefilter("error")
+warnings.simplefilter("always")  # tqdm swallows it as an error
 import io
 from contextlib import redirect_stderr
-class Shell:
-    config = {"IPKernelApp": {}}
 import types
 module = types.ModuleType("IPython")
-module.get_ipython = lambda: Shell()
+module.get_ipython = object
 sys.modules["IPython"] = module
+sys.modules["ipykernel.zmqshell"] = types.ModuleType("zmqshell")
 sys.modules["ipywidgets"] = None
 sys.modules["IPython.html"] = None
 from fastprune.progress import bar
@@ -164,7 +163,7 @@ def test_progress_in_a_notebook_without_widgets_is_text_without_a_warning():
     )
     assert done.returncode == 0, done.stderr
     assert "0/10" in done.stderr
-    assert "ipywidgets" not in done.stderr
+    assert "Warning" not in done.stderr
 
 
 # The quickstart
