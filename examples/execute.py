@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+WIDGET = "application/vnd.jupyter.widget-view+json"
+"""A progress bar, which is nothing without its kernel."""
 COLOURS = 64
 """Of a picture that is kept: plots have few."""
 
@@ -41,7 +43,11 @@ def tidy(notebook: Any) -> Any:
         cell.metadata.clear()
         if cell.cell_type != "code":
             continue
-        cell.outputs = [one for one in cell.outputs if one.get("name") != "stderr"]
+        cell.outputs = [
+            one
+            for one in cell.outputs
+            if one.get("name") != "stderr" and WIDGET not in one.get("data", {})
+        ]
         for output in cell.outputs:
             data = output.get("data", {})
             if "image/png" in data:
