@@ -225,9 +225,10 @@ class SweepResult:
         OutputError
             When the file cannot be written.
         """
-        from fastprune.report.html import write_page
+        from fastprune.report.assets import write_html
+        from fastprune.report.html import page
 
-        return write_page(self, path, drop=drop)
+        return write_html(page(self, drop=drop), path)
 
     def save(self, folder: str | Path, *, plots: bool = True) -> Path:
         """Write the results directory: figures, plots, and B′ and G of every drop crossed.
