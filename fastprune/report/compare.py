@@ -65,7 +65,7 @@ def compare_table(comparison: Comparison) -> str:
 def _key(comparison: Comparison, result: SweepResult) -> tuple[str, str, str]:
     area = comparison.roc_area(result)
     told = "-" if area is None else f"{area:.4f}"
-    return _name(result), str(comparison.dead_first(result)), told
+    return order_name(result), str(comparison.dead_first(result)), told
 
 
 def _columns(comparison: Comparison) -> list[list[str]]:
@@ -123,7 +123,7 @@ def _figure(comparison: Comparison) -> Any:
     title = f"Orders compared: {plain(first.network.get('name', 'network'))}"
     headline(figure, 0.75, title, f"{comparison.dead} channels are dead on {plain(first.valid)}")
     handles = [
-        Line2D([], [], label=_name(result), **look)
+        Line2D([], [], label=order_name(result), **look)
         for result, look in zip(comparison.results, looks, strict=True)
     ]
     top = (0.5 + 3.3 * (len(names) - 1) + 2.75) / high
@@ -148,7 +148,8 @@ def _looks(comparison: Comparison) -> list[dict[str, Any]]:
     return looks
 
 
-def _name(result: SweepResult) -> str:
+def order_name(result: SweepResult) -> str:
+    """Return an order's name to show, marked where no defender could make it."""
     name = result.order_name
     short = Path(name).name if "/" in name else name
     return plain(short, 22) + (MARK if result.oracle else "")
