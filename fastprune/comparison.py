@@ -23,7 +23,7 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of ``compare.csv`` and of :meth:`Comparison.rows`."""
 
-FILES = frozenset({"compare.csv", "compare.json", "compare.png"})
+FILES = frozenset({"compare.csv", "compare.json", "compare.png", "report.html"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +108,28 @@ class Comparison:
         from fastprune.report.compare import compare_figure
 
         return compare_figure(self)
+
+    def report(self, path: str | Path, *, drop: float | None = None) -> Path:
+        """Write one HTML page that needs no network: curves of all orders, a slider, tables.
+
+        Parameters
+        ----------
+        path : path
+            The file to write.
+        drop : float, optional
+            The drop X that its story tells of; by default the largest that every order crosses.
+
+        Raises
+        ------
+        OptionError
+            When an order never crosses `drop`, or plotly or Jinja2 is not installed.
+        OutputError
+            When the file cannot be written.
+        """
+        from fastprune.report.assets import write_html
+        from fastprune.report.html_compare import comparison_page
+
+        return write_html(comparison_page(self, drop=drop), path)
 
     def save(self, folder: str | Path, *, plots: bool = True) -> Path:
         """Write ``compare.csv``, ``compare.json`` and ``compare.png`` into `folder`.

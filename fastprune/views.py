@@ -128,9 +128,10 @@ class Views:
         OutputError
             When the file cannot be written.
         """
-        from fastprune.report.html import write_page
+        from fastprune.report.assets import write_html
+        from fastprune.report.html import page
 
-        return write_page(self, path, drop=drop)
+        return write_html(page(self, drop=drop), path)
 
     def _repr_html_(self: Any) -> str:
         from fastprune.report.notebook import sweep_html

@@ -14,12 +14,14 @@ import pytest
 from PIL import Image
 
 from fastprune.cli import main
+from fastprune.comparison import compare
 from fastprune.detector import detection, roc
 from fastprune.errors import OptionError
 from fastprune.intervals import wilson
 from fastprune.metrics import Counts
 from fastprune.report.figures import class_data, shares, verdicts
 from fastprune.report.html import page
+from fastprune.report.html_compare import comparison_page, comparison_story
 from fastprune.report.story import story, story_step
 from fastprune.result import Samples, SetResult, SweepResult
 
@@ -360,6 +362,66 @@ def test_results_of_an_older_version_still_give_a_page(tmp_path):
     assert len(Page(text).data["roc"]) == 2
 
 
+def orders(drops=(10.0, 2.0)):
+    """Return a comparison of three orders: up, down, and one that looks at backdoored images."""
+    up = sweep(drops=drops)
+    sets = dict(up.sets)
+    hits = [190, 150, 140, 120, 100, 60, 30]
+    sets["valid"] = part("valid", "clean", 200, hits, [0, 50, 60, 70, 90, 130, 170])
+    sets[HOSTILE] = part(HOSTILE, "backdoored", 400, [400, 396, *[390] * 5], [0, 4, *[10] * 5])
+    down = dataclasses.replace(up, order_name="descending", order=up.order[::-1], sets=sets)
+    oracle = dataclasses.replace(down, order_name="oracle:bd_valid")
+    return compare([up, down, oracle])
+
+
+def test_page_of_several_orders_has_the_figures_of_each():
+    comparison = orders()
+    text = comparison_page(comparison)
+    assert "</script><b>bd" not in text
+    data = Page(text).data
+    assert [one["figures"]["channel"]["share"][:3] for one in data["sets"][:2]] == [
+        ["–", "3", "0"], ["–", "2", "4"],
+    ]  # fmt: skip
+    for one, result in zip(data["sets"], comparison.results, strict=True):
+        asr = [f"{100 * rate:.2f}" for rate in result.sets[HOSTILE].counts.rate]
+        assert one["figures"]["bd_rate"]["share"] == asr
+        assert one["figures"]["clean_flagged"]["share"][4] == "2.75"
+    curves = data["charts"]["curves"]["data"]
+    panels = [axis for axis in ("y", "y2", "y3", "y4") for _ in comparison.results]
+    assert [trace["yaxis"] for trace in curves] == panels
+    np.testing.assert_allclose(curves[4]["y"][1:3], [99, 97.5])
+    areas = [f"{comparison.roc_area(result):.4f}" for result in comparison.results]
+    assert all(f"<td>{area}</td>" in text for area in areas)
+    assert "oracle:bd_valid*" in text
+
+
+def test_story_of_several_orders_leaves_the_oracle_out():
+    _, left, area = comparison_story(orders())
+    assert left == (
+        "Pruned until clean accuracy on valid is down by 10 points, the 2 orders leave an ASR on "
+        f"{HOSTILE} from 24.75% (ascending) to 99.00% (descending)."
+    )
+    assert "(descending) to" in area
+    assert comparison_story(orders(drops=(99.0,)))[1].startswith("With all channels pruned, the 2")
+    assert len(comparison_story(compare([sweep(names=("valid", "test"))]))) == 1
+    with pytest.raises(OptionError, match="never reaches"):
+        comparison_page(orders(), drop=99)
+
+
+def test_command_makes_one_page_of_a_folder_of_orders(tmp_path, capsys):
+    comparison = orders(drops=())
+    for result in comparison.results:
+        result.save(tmp_path / result.order_name.replace(":", "-"), plots=False)
+    assert main(["report", str(tmp_path), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["story"] == comparison_story(comparison)
+    assert "3 orders of pruning small_net" in (tmp_path / "report.html").read_text()
+    other = dataclasses.replace(comparison.results[0], drops=(98.0,))
+    other.save(tmp_path / "other", plots=False)
+    assert main(["report", str(tmp_path)]) == 1
+    assert "expected orders of one sweep" in capsys.readouterr().err
+
+
 def test_command_says_in_one_line_what_is_wrong(tmp_path, capsys, monkeypatch):
     assert main(["report", str(tmp_path)]) == 1
     assert "expected a complete results directory" in capsys.readouterr().err
@@ -549,3 +611,17 @@ def test_page_asks_for_nothing_but_itself(opened):
     entries = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
     asked = opened.execute_script(entries)
     assert [address for address in asked if not address.startswith("data:")] == []
+
+
+def test_slider_of_several_orders(opened, address, tmp_path):
+    comparison = orders()
+    opened.get(comparison.report(tmp_path / "orders.html").as_uri())
+    assert opened.find_element("id", "slider").get_property("value") == "5"
+    opened.find_element("id", "slider").send_keys("\ue012")
+    assert text_of(opened, "#removed") == "4 channels removed"
+    for place, result in enumerate(comparison.results):
+        clean, backdoored = (figures_of(result.sets[name], 4)[:3] for name in ("test", HOSTILE))
+        shown = [str(result.order[3]), *clean, *backdoored]
+        assert figures_shown(opened, place) == shown
+    assert opened.get_log("browser") == []
+    opened.get(address)

@@ -6,11 +6,14 @@ page, which has a set of its own for light and for dark.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fastprune.comparison import Comparison
 from fastprune.detector import detection, roc
 from fastprune.pairing import pairs
 from fastprune.report.words import PRIME, of_kind, percent, plain
@@ -28,25 +31,55 @@ def curves(result: SweepResult) -> dict[str, Any]:
 
     ``legendgroup`` of a trace is ``"setI"``, I the set's place in ``result.sets``.
     """
-    import plotly.graph_objects as go
-
-    figure = go.Figure(layout=_layout(hovermode="x unified", hoversubplots="axis"))
+    traces = []
     for kind in RATES:
         parts = of_kind(result, kind)
         for index, part in enumerate(parts):
-            for look in _set_traces(result, part, index, len(parts)):
-                figure.add_trace(go.Scatter(**look))
+            traces += _set_traces(result, part, index, len(parts))
+    headings = (f"Clean accuracy and ASR: {PRIME} pale, G dashed", "Flagged by G")
+    return _panels(result, traces, dict(zip(headings, ((0.46, 1.0), (0.0, 0.36)), strict=True)))
+
+
+def order_curves(comparison: Comparison) -> dict[str, Any]:
+    """Return clean accuracy, ASR and what G flags over ``n_pruned``, a line per order; percent.
+
+    ``legendgroup`` of a trace is ``"setI"``, I the order's place.
+    """
+    panels = [("accuracy", comparison.clean, "rate", f"Clean accuracy of {PRIME} on")]
+    if comparison.backdoored:
+        panels.append(("ASR", comparison.backdoored, "rate", f"ASR of {PRIME} on"))
+        panels.append(("detected", comparison.backdoored, "flagged_rate", "Flagged by G of"))
+    panels.append(("false alarm", comparison.clean, "flagged_rate", "Flagged by G of"))
+    gap = 0.08
+    high = (1 + gap) / len(panels)
+    headings, traces = {}, []
+    for row, (what, name, rate, heading) in enumerate(panels):
+        headings[f"{heading} {_name(name)}"] = (max(1 - (row + 1) * high + gap, 0), 1 - row * high)
+        for place, result in enumerate(comparison.results):
+            shares = getattr(result.sets[name].counts, rate)
+            meta = f"{_name(result.order_name)} {what}"
+            line = {"width": 2, "dash": "dash" if result.oracle else "solid"}
+            traces.append(_curve(shares, meta, place, row, {"line": line}))
+    return _panels(comparison.results[0], traces, headings)
+
+
+def _panels(
+    result: SweepResult, traces: list[dict[str, Any]], panels: dict[str, tuple[float, float]]
+) -> dict[str, Any]:
+    """Return curves in panels above each other: heading, then lower and upper edge of each."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(layout=_layout(hovermode="x unified", hoversubplots="axis"))
+    for trace in traces:
+        figure.add_trace(go.Scatter(**trace))
+    last = "y" if len(panels) == 1 else f"y{len(panels)}"
     title = {"text": "n_pruned %{x}"}
     figure.update_xaxes(
-        title_text="n_pruned", anchor="y2", unifiedhovertitle=title, **_steps(result)
+        title_text="n_pruned", anchor=last, unifiedhovertitle=title, **_steps(result)
     )
-    share = {"range": [-2, 103], "ticksuffix": "%", "fixedrange": True, "zeroline": False}
-    figure.update_layout(
-        yaxis={"domain": [0.46, 1], **share},
-        yaxis2={"domain": [0, 0.36], **share},
-    )
-    headings = {f"Clean accuracy and ASR: {PRIME} pale, G dashed": 1.0, "Flagged by G": 0.36}
-    for text, top in headings.items():
+    share = {"range": [-3, 104], "ticksuffix": "%", "fixedrange": True, "zeroline": False}
+    for row, (text, (low, top)) in enumerate(panels.items()):
+        figure.update_layout({f"yaxis{row + 1 if row else ''}": {"domain": [low, top], **share}})
         figure.add_annotation(
             text=text, x=0, y=top, xref="paper", yref="paper", xanchor="left", yanchor="bottom",
             showarrow=False, name="heading",
@@ -55,22 +88,40 @@ def curves(result: SweepResult) -> dict[str, Any]:
 
 
 def roc_curves(result: SweepResult) -> dict[str, Any] | None:
-    """Return detection rate over false alarm rate, percent; None without a backdoored set.
+    """Return the ROC of every pair of sets; None without a backdoored set."""
+    found = [
+        (plain(backdoored), result, clean, backdoored)
+        for clean, backdoored in pairs(result)
+        if backdoored is not None
+    ]
+    groups = [list(result.sets).index(backdoored) for *_, backdoored in found]
+    return roc_chart(found, groups) if found else None
 
-    The traces are a line and a one-point marker for each pair of sets, then the diagonal.
+
+def roc_chart(
+    curves: Sequence[tuple[str, SweepResult, str, str]], groups: Sequence[int] | None = None
+) -> dict[str, Any]:
+    """Return detection rate over false alarm rate, percent.
+
+    The traces are a line and a one-point marker for each curve, then the diagonal.
+
+    Parameters
+    ----------
+    curves : sequence of (str, SweepResult, str, str)
+        Name to show, sweep, clean set and backdoored set of each curve.
+    groups : sequence of int, optional
+        I of each curve's ``legendgroup`` ``"setI"``; its place by default.
     """
     import plotly.graph_objects as go
 
     figure = go.Figure(layout=_layout(hovermode="closest"))
     ring = {"size": 15, "symbol": "circle-open", "line": {"width": 3}}
-    for clean, backdoored in pairs(result):
-        if backdoored is not None:
-            group = {"legendgroup": _group(result, backdoored)}
-            figure.add_trace(go.Scatter(**_roc_trace(result, clean, backdoored), **group))
-            here = {"x": [None], "y": [None], "name": "here", "hoverinfo": "skip"}
-            figure.add_trace(go.Scatter(**here, mode="markers", marker=ring, **group))
-    if not figure.data:
-        return None
+    places = range(len(curves)) if groups is None else groups
+    for place, (name, result, clean, backdoored) in zip(places, curves, strict=True):
+        group = {"legendgroup": f"set{place}"}
+        figure.add_trace(go.Scatter(**_roc_trace(name, result, clean, backdoored), **group))
+        here = {"x": [None], "y": [None], "name": "here", "hoverinfo": "skip"}
+        figure.add_trace(go.Scatter(**here, mode="markers", marker=ring, **group))
     ends = {"x": [0, 100], "y": [0, 100], "mode": "lines", "hoverinfo": "skip"}
     figure.add_trace(go.Scatter(**ends, line={"dash": "dot", "width": 1}))
     axis = {"range": [-2, 102], "ticksuffix": "%", "zeroline": False}
@@ -113,37 +164,38 @@ def histogram() -> dict[str, Any]:
     return _as_json(figure)
 
 
-def _set_traces(
-    result: SweepResult, part: SetResult, index: int, of: int
-) -> list[dict[str, Any]]:
+def _set_traces(result: SweepResult, part: SetResult, index: int, of: int) -> list[dict[str, Any]]:
     """Return the curves of B′ (pale and wide), G (dashed) and what G flags of one set."""
-    counts, name, group = part.counts, _name(part.name), _group(result, part.name)
+    counts, name, place = part.counts, _name(part.name), list(result.sets).index(part.name)
     rate, flag = RATES[part.kind], FLAGS[part.kind]
     # The wide line of the first shows beside that of the next where both run at 100 percent.
-    wide = 4.0 + 2.5 * min(of - 1 - index, 3)
-    looks: tuple[tuple[Any, str, str, dict[str, Any]], ...] = (
-        (counts.rate, f"{rate} {PRIME}", "y", {"line": {"width": wide}, "opacity": 0.38}),
-        (counts.goodnet_rate, f"{rate} G", "y",
-         {"line": {"width": 2, "dash": DASHES[index % len(DASHES)]}}),
-        (counts.flagged_rate, flag, "y2", {"line": {"width": 2.2}}),
-    )  # fmt: skip
+    pale = {"line": {"width": 4.0 + 2.5 * min(of - 1 - index, 3)}, "opacity": 0.38}
+    dashed = {"line": {"width": 2, "dash": DASHES[index % len(DASHES)]}}
     return [
-        {
-            "x": list(range(result.n_channels + 1)),
-            "y": (100 * shares).tolist(),
-            "customdata": [percent(share) for share in shares],
-            "mode": "lines",
-            "meta": [f"{name} {what}"],
-            "hovertemplate": "%{meta[0]} %{customdata}%<extra></extra>",
-            "legendgroup": group,
-            "yaxis": axis,
-            **look,
-        }
-        for shares, what, axis, look in looks
+        _curve(counts.rate, f"{name} {rate} {PRIME}", place, 0, pale),
+        _curve(counts.goodnet_rate, f"{name} {rate} G", place, 0, dashed),
+        _curve(counts.flagged_rate, f"{name} {flag}", place, 1, {"line": {"width": 2.2}}),
     ]
 
 
-def _roc_trace(result: SweepResult, clean: str, backdoored: str) -> dict[str, Any]:
+def _curve(
+    shares: NDArray[np.float64], words: str, place: int, row: int, look: dict[str, Any]
+) -> dict[str, Any]:
+    """Return one curve over ``n_pruned``, with `words` before its value under the pointer."""
+    return {
+        "x": list(range(len(shares))),
+        "y": (100 * shares).tolist(),
+        "customdata": [percent(share) for share in shares],
+        "mode": "lines",
+        "meta": [words],
+        "hovertemplate": "%{meta[0]} %{customdata}%<extra></extra>",
+        "legendgroup": f"set{place}",
+        "yaxis": f"y{row + 1}" if row else "y",
+        **look,
+    }
+
+
+def _roc_trace(name: str, result: SweepResult, clean: str, backdoored: str) -> dict[str, Any]:
     found = roc(detection(result, clean, backdoored))
     steps = [f"n_pruned {step}" if step >= 0 else "end" for step in found.n_pruned.tolist()]
     lines = ("%{meta[0]}", "%{customdata}", "false alarms %{x:.2f}%", "detected %{y:.2f}%")
@@ -151,7 +203,7 @@ def _roc_trace(result: SweepResult, clean: str, backdoored: str) -> dict[str, An
         "x": (100 * found.fpr).tolist(),
         "y": (100 * found.tpr).tolist(),
         "customdata": steps,
-        "meta": [_name(backdoored)],
+        "meta": [_name(name)],
         "mode": "lines+markers",
         "line": {"width": 2},
         "marker": {"size": 5},
@@ -161,10 +213,6 @@ def _roc_trace(result: SweepResult, clean: str, backdoored: str) -> dict[str, An
 
 def _name(name: str) -> str:
     return escape(plain(name), quote=False)
-
-
-def _group(result: SweepResult, name: str) -> str:
-    return f"set{list(result.sets).index(name)}"
 
 
 def _steps(result: SweepResult) -> dict[str, Any]:

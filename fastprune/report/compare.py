@@ -47,7 +47,7 @@ def compare_table(comparison: Comparison) -> str:
         "dead: dead channels pruned before the first live one; area: under the ROC of G",
         drop_words(first),
     ]
-    names = ["order", *map(_name, comparison.results)]
+    names = ["order", *map(order_name, comparison.results)]
     keys = [_key(comparison, result) for result in comparison.results]
     figures = aligned([("dead", "area"), *keys])
     widest = max(map(len, names))
@@ -127,7 +127,7 @@ def _figure(comparison: Comparison) -> Any:
     title = f"Orders compared: {plain(first.network.get('name', 'network'))}"
     headline(figure, 0.75, title, f"{comparison.dead} channels are dead on {plain(first.valid)}")
     handles = [
-        Line2D([], [], label=_name(result), **look)
+        Line2D([], [], label=order_name(result), **look)
         for result, look in zip(comparison.results, looks, strict=True)
     ]
     top = (0.5 + 3.3 * (len(names) - 1) + 2.75) / high
@@ -155,7 +155,8 @@ def _looks(comparison: Comparison) -> list[dict[str, Any]]:
     return looks
 
 
-def _name(result: SweepResult) -> str:
+def order_name(result: SweepResult) -> str:
+    """Return an order's name to show, marked where no defender could make it."""
     name = result.order_name
     short = Path(name).name if "/" in name else name
     return plain(short, 22) + (MARK if result.oracle else "")

@@ -1,24 +1,16 @@
-"""One HTML page of a sweep that needs no network: curves, a slider over the steps, tables, images.
-
-Everything it needs stands in the page. Its content security policy lets a browser run the page's
-own two scripts and nothing else, and fetch nothing, so that a name from a file under test could do
-no harm even as markup.
-"""
+"""One HTML page of a sweep: curves, a slider over the steps, tables, images, provenance."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 from collections.abc import Iterator
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
-from fastprune.errors import OptionError
-from fastprune.files import whole_file
 from fastprune.intervals import Share
 from fastprune.operating import operating_points
+from fastprune.report.assets import check_installed, render
+from fastprune.report.charts import bars, curves, histogram, roc_curves
 from fastprune.report.figures import COLUMNS, figures_of, page_data
 from fastprune.report.samples import as_pixels
 from fastprune.report.story import story, story_step
@@ -33,18 +25,6 @@ from fastprune.report.words import (
 from fastprune.result import SetResult, SweepResult
 
 HEADINGS = {"clean": "Clean sets", "backdoored": "Backdoored sets"}
-
-
-def write_page(result: SweepResult, path: str | Path, *, drop: float | None = None) -> Path:
-    """Write the page of a sweep; see :meth:`SweepResult.report`."""
-    path = Path(path)
-    if path.is_dir():
-        message = f"expected a file to write the page to; got a folder ({path}); name a file in it"
-        raise OptionError(message)
-    text = page(result, drop=drop)
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-    return path
 
 
 def page(result: SweepResult, *, drop: float | None = None) -> str:
@@ -63,23 +43,11 @@ def page(result: SweepResult, *, drop: float | None = None) -> str:
         When `drop` is never crossed, or plotly or Jinja2 is not installed.
     """
     sentences, step = story(result, drop), story_step(result, drop)
-    plotly = _plotly()
-    from fastprune.report.charts import bars, curves, histogram, roc_curves
-
+    check_installed()
     data = page_data(result, step)
-    charts = {"curves": curves(result), "bars": bars(result)}
-    scatter = roc_curves(result)
-    if scatter is not None:
-        charts["roc"] = scatter
-    if data["classes"]:
-        charts["histogram"] = histogram()
-    script = _file("page.js")
-    rendered: str = _template().render(
-        policy=_policy(plotly, script),
-        plotly=_markup(plotly),
-        script=_markup(script),
-        style=_markup(_file("page.css")),
-        data={**data, "charts": charts},
+    return render(
+        "sweep.html",
+        data={**data, "charts": _charts(result, by_label=bool(data["classes"]))},
         story=sentences,
         **_words_of(result),
         sets=_sets(result),
@@ -88,7 +56,13 @@ def page(result: SweepResult, *, drop: float | None = None) -> str:
         points=_points(result),
         provenance=provenance(result),
     )
-    return rendered
+
+
+def _charts(result: SweepResult, *, by_label: bool) -> dict[str, Any]:
+    charts = {"curves": curves(result), "bars": bars(result), "roc": roc_curves(result)}
+    if by_label:
+        charts["histogram"] = histogram()
+    return {name: chart for name, chart in charts.items() if chart is not None}
 
 
 def provenance(result: SweepResult) -> dict[str, list[tuple[str, str]]]:
@@ -228,47 +202,3 @@ def _share(share: Share | None) -> tuple[str, str]:
         return "–", ""
     low, high = share.interval
     return percent(share.rate), f"{percent(low)}–{percent(high)}"
-
-
-def _plotly() -> str:
-    """Return plotly.js, safe inside a script element."""
-    try:
-        import jinja2  # noqa: F401
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        message = (
-            f"expected plotly and Jinja2 for the HTML page; got {error}; "
-            "pip install 'fastprune[report]'"
-        )
-        raise OptionError(message) from error
-    return str(get_plotlyjs()).replace("\r\n", "\n").replace("</script", "<\\/script")
-
-
-def _policy(*scripts: str) -> str:
-    """Return a content security policy that runs `scripts` and fetches nothing."""
-    hashes = (hashlib.sha256(script.encode()).digest() for script in scripts)
-    allowed = " ".join(f"'sha256-{base64.b64encode(found).decode()}'" for found in hashes)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(_file("page.html"))
-
-
-def _markup(text: str) -> Any:
-    """Mark our own text, which comes from no user, as not to be escaped."""
-    from markupsafe import Markup
-
-    return Markup(text)
-
-
-def _file(name: str) -> str:
-    return (resources.files("fastprune.report") / "page" / name).read_text(encoding="utf-8")

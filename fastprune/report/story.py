@@ -58,10 +58,11 @@ def story(result: SweepResult, drop: float | None = None) -> tuple[str, str, str
     """
     step = story_step(result, drop)
     chosen = _largest_crossed(result) if drop is None else drop
-    return _badnet(result), _repaired(result, step, chosen), _goodnet(result, step)
+    return badnet_sentence(result), _repaired(result, step, chosen), _goodnet(result, step)
 
 
-def _badnet(result: SweepResult) -> str:
+def badnet_sentence(result: SweepResult) -> str:
+    """Return what B does with clean and with backdoored images."""
     clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
     name = plain(result.network.get("name", "network"))
     start = f"The network under test, B ({name}), classifies {_hits(clean, 0)} right"
@@ -75,8 +76,8 @@ def _badnet(result: SweepResult) -> str:
 def _repaired(result: SweepResult, step: int, drop: float | None) -> str:
     if drop is not None and step == 0:
         return (
-            f"Clean accuracy on {plain(result.valid)} is down by {_drop(result, drop)} before any "
-            f"channel is pruned, so the repaired network {PRIME} is B."
+            f"Clean accuracy on {plain(result.valid)} is down by {drop_phrase(result, drop)} "
+            f"before any channel is pruned, so the repaired network {PRIME} is B."
         )
     clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
     start = f"{_pruned(result, step, drop)} the repaired network {PRIME}"
@@ -97,10 +98,10 @@ def _pruned(result: SweepResult, step: int, drop: float | None) -> str:
     valid, layer = plain(result.valid), plain(result.network.get("prune_layer", "the prune layer"))
     channels = f"{result.n_channels} channels of {layer}"
     if drop is not None:
-        down = f"clean accuracy on {valid} is down by {_drop(result, drop)}"
+        down = f"clean accuracy on {valid} is down by {drop_phrase(result, drop)}"
         return f"Pruning until {down} takes {step} of {channels}:"
     if result.drops:
-        smallest = _drop(result, min(result.drops))
+        smallest = drop_phrase(result, min(result.drops))
         return f"Clean accuracy on {valid} is never down by {smallest}; with all {channels} pruned,"
     return f"With all {channels} pruned,"
 
@@ -125,7 +126,8 @@ def _largest_crossed(result: SweepResult) -> float | None:
     return max((drop for drop, step in result.crossings.items() if step is not None), default=None)
 
 
-def _drop(result: SweepResult, drop: float) -> str:
+def drop_phrase(result: SweepResult, drop: float) -> str:
+    """Return a drop with its unit, as in "is down by 10 points"."""
     if result.drop_kind == "relative":
         return f"{drop:g}% of B's"
     return f"{drop:g} point" if drop == 1 else f"{drop:g} points"

@@ -29,7 +29,7 @@
     layout.dragmode = touch ? false : "zoom";
     layout.hoverlabel = { bgcolor: css("--panel"), bordercolor: css("--line"), font: { color: css("--ink") } };
     layout.modebar = { color: css("--faint"), activecolor: css("--accent"), bgcolor: "rgba(0,0,0,0)" };
-    for (const name of ["xaxis", "yaxis", "yaxis2"]) {
+    for (const name of ["xaxis", "yaxis", "yaxis2", "yaxis3", "yaxis4"]) {
       if (layout[name]) Object.assign(layout[name], { gridcolor: css("--grid"), linecolor: css("--line"), showgrid: true });
     }
     for (const trace of data) {
@@ -83,6 +83,7 @@
   }
 
   function markBars() {
+    if (!drawn.bars) return;
     const [trace] = drawn.bars.data, at = sweep.channels.map((_, index) => index + 1);
     trace.marker = {
       color: at.map((removed) => css(removed <= step ? "--pale" : "--bar")),
@@ -159,7 +160,7 @@
     step = Number.isFinite(asked) ? Math.min(Math.max(asked, 0), sweep.n_channels) : step;
     slider.value = number.value = step;
     const label = sweep.crossings.find((mark) => mark.step === step)?.label;
-    const removed = step === 0 ? "no channel removed: B"
+    const removed = step === 0 ? "no channel removed: B" : !sweep.channels ? `${step} channels removed`
       : `channel ${sweep.channels[step - 1]} removed, mean activation ${sweep.activations[step - 1]}`;
     find("#removed").textContent = label ? `${removed}; ${label} crossed` : removed;
     slider.setAttribute("aria-valuetext", `${step} of ${sweep.n_channels} channels pruned; ${removed}`);
