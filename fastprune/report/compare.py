@@ -150,7 +150,7 @@ def _looks(comparison: Comparison) -> list[dict[str, Any]]:
         tint, line = (INK, "--") if result.oracle else next(styles)
         if result.order_name.startswith("random:"):
             line = ":"
-        width = 1.5 + min(0.3 * (len(comparison.results) - 1 - index), 2.0)
+        width = 1.5 + min(0.2 * (len(comparison.results) - 1 - index), 1.4)
         looks.append({"color": tint, "linestyle": line, "linewidth": width})
     return looks
 

@@ -108,7 +108,8 @@ def order_lines(result: SweepResult) -> str:
         single = []
         paragraphs += _wrapped([f"{len(tied)} channels at {value:.4g}:", *map(str, tied)])
     score = SCORES.get(result.order_name.partition(":")[0], "mean activation")
-    return "\n".join([f"{_title(result)}; channel={score}", *paragraphs, *_wrapped(single)])
+    title = textwrap.wrap(f"{_title(result)}; channel={score}", WIDTH)
+    return "\n".join([*title, *paragraphs, *_wrapped(single)])
 
 
 def detector_table(result: SweepResult) -> str:
