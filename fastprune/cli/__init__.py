@@ -35,13 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     warnings.showwarning = _say
     try:
-        _import_keras_quietly()
+        if getattr(arguments, "needs_keras", True):
+            import_keras_quietly()
         status: int = arguments.run(arguments)
         sys.stdout.flush()  # here, where a closed pipe is still caught
     except FastpruneError as error:
-        # A path or a layer's name may hold line breaks or escape sequences.
-        line = "".join(letter if letter.isprintable() else "?" for letter in str(error))
-        print(f"fastprune: error: {line}", file=sys.stderr)
+        say_error(error)
         return 1
     except ImportError as error:
         print(f"fastprune: error: expected Keras and its backend; got {error}; install them or "
@@ -56,7 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _import_keras_quietly() -> None:
+def say_error(error: FastpruneError) -> None:
+    """Print one line on stderr: a path or a layer's name may hold line breaks or escapes."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in str(error))
+    print(f"fastprune: error: {line}", file=sys.stderr)
+
+
+def import_keras_quietly() -> None:
     """Import Keras and its backend without their start-up talk on stderr.
 
     TensorFlow logs which instructions it found and which GPUs it did not before it reads its own

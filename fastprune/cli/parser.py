@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastprune import __version__
+from fastprune.cli.file_commands import add_inspect, add_make_set, add_predict
 
 DESCRIPTION = """
 The pruning defense on backdoored networks: prune the channels of a late convolution one by one,
@@ -27,6 +28,15 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (_sweep, _demo, _evaluate, _plot):
         add(commands)
+    for name, summary, needs_keras, fill in (
+        ("inspect", "say what a network, a set or a results directory is", False, add_inspect),
+        ("predict", "class and confidence of image files by B, B', or G", True, add_predict),
+        ("make-set", "build a set from images, or a backdoored one from a clean one", False,
+         add_make_set),
+    ):  # fmt: skip
+        parser_of_command = _command(commands, name, summary)
+        parser_of_command.set_defaults(needs_keras=needs_keras)
+        fill(parser_of_command)
     return parser
 
 
@@ -137,7 +147,7 @@ def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
 
 def _handler(name: str) -> Callable[[argparse.Namespace], int]:
     def run(arguments: argparse.Namespace) -> int:
-        status: int = import_module(f"fastprune.cli.{name}").run(arguments)
+        status: int = import_module(f"fastprune.cli.{name.replace('-', '_')}").run(arguments)
         return status
 
     return run
