@@ -99,8 +99,9 @@ def image_size(path: Path) -> tuple[int, int]:
     from PIL import ExifTags
 
     with _opened(path) as image:
+        width, height = image.size
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-        return image.size if turned else image.size[::-1]
+        return (width, height) if turned else (height, width)
 
 
 def read_image(
@@ -146,6 +147,7 @@ def _opened(path: Path) -> Iterator[Any]:
     """Open an image file; whatever damage makes Pillow raise meanwhile becomes a DataError."""
     from PIL import Image, UnidentifiedImageError
 
+    cause: Exception
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of damaged EXIF data, of palettes
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -156,12 +158,14 @@ def _opened(path: Path) -> Iterator[Any]:
                     raise Image.DecompressionBombError
                 yield image
             return
+        except DataError:
+            raise
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            found, cause = f"one of more than {MAX_PIXELS:,} pixels", error
+            cause, found = error, f"one of more than {MAX_PIXELS:,} pixels"
         except UnidentifiedImageError as error:
-            found, cause = "another format", error
+            cause, found = error, "another format"
         except Exception as error:  # decoders raise whatever damage makes them trip over
-            found, cause = first_line(error), error
+            cause, found = error, first_line(error)
     message = (
         f"expected an image ({', '.join(FORMATS)}); got {found} ({path}); save it again or leave "
         "it out"

@@ -21,7 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
             "them one by one"
         )
         raise OptionError(message)
-    status, found = 0, []
+    status = 0
+    found: list[Any] = []
     for path in arguments.files:
         try:
             kind = kind_of(path)

@@ -121,11 +121,13 @@ def check_set(found: SetInspection, model: Path) -> ModelCheck:
 
     graph, network = load_classifier(model)
     shape, n_classes = tuple(graph.input.shape[1:]), int(graph.output.shape[-1])
-    names = {"data": found.data or "data", "label": found.label or "label"}
+    data, label = found.data or "data", found.label or "label"
     try:
-        images = ImageSet("set", found.path, input_shape=shape, n_classes=n_classes, **names)
+        images = ImageSet(
+            "set", found.path, input_shape=shape, n_classes=n_classes, data=data, label=label
+        )
         with opened(found.path) as file:
-            indices = sample_images(file[names["data"]]).indices
+            indices = sample_images(file[data]).indices
         chunk = images.take(indices) if len(indices) else None
     except DataError as error:
         return ModelCheck(model, str(error), 0, {})
@@ -135,8 +137,9 @@ def check_set(found: SetInspection, model: Path) -> ModelCheck:
     hits = {}
     for scale in (1.0, 1 / 255) if full == 1 else (1.0, 255.0):
         scaled = (chunk.images / scale).astype(np.float32)
-        parts = [scores_of(network, scaled[start : start + 32]) for start in range(0, len(scaled), 32)]
-        hits[scale] = int((np.concatenate(parts).argmax(axis=1) == chunk.labels).sum())
+        parts = np.array_split(scaled, -(-len(scaled) // 32))
+        classes = np.concatenate([scores_of(network, part).argmax(axis=1) for part in parts])
+        hits[scale] = int((classes == chunk.labels).sum())
     return ModelCheck(model, None, len(chunk.labels), hits)
 
 
@@ -145,7 +148,8 @@ def _inspect_folder(path: Path) -> OtherInspection:
     below = [item for item in path.iterdir() if item.is_dir() and item.name[0] != "."]
     with_images = sum(bool(images_in(item)) for item in below)
     if inside:
-        summary, hint = f"folder of {_many(inside, 'image')}", "fastprune predict gives their classes"
+        summary = f"folder of {_many(inside, 'image')}"
+        hint = "fastprune predict gives their classes"
     elif with_images:
         summary = f"folder of {_many(with_images, 'folder')} of images"
         hint = "fastprune make-set makes a set of them, a class each"
@@ -153,7 +157,7 @@ def _inspect_folder(path: Path) -> OtherInspection:
         summary, hint = "folder in the lab's layout", f"fastprune sweep --lab {path} sweeps it"
     else:
         message = (
-            f"expected a network, a set, a results directory or a folder of images; got a folder of "
+            "expected a network, a set, a results directory or a folder of images; got a folder of "
             f"none ({path}); name a file in it"
         )
         raise DataError(message)

@@ -41,7 +41,8 @@ def kind_of(path: Path) -> str:
             marked = any(mark in file.attrs for mark in NETWORK_MARKS)
             return "network" if marked or "layers" in file else "set"
     except OSError as error:
-        found = "no permission to read it" if isinstance(error, PermissionError) else "a damaged one"
+        closed = isinstance(error, PermissionError)
+        found = "no permission to read it" if closed else "a damaged one"
         message = f"expected an HDF5 file; got {found} ({path}); copy the file again"
         raise DataError(message) from error
 

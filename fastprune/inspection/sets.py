@@ -163,8 +163,9 @@ def inspect_set(
         images = None if data is None else own_dataset(file, data, path, DataError)
         targets = None if label is None else own_dataset(file, label, path, DataError)
         problems = _problems(images, targets, data_name, label_name)
-        numeric = images is not None and images.dtype.kind in "biuf" and images.ndim > 1
-        sample = sample_images(images) if numeric and len(images) else None
+        sample = None
+        if images is not None and images.dtype.kind in "biuf" and images.ndim > 1 and len(images):
+            sample = sample_images(images)
         return SetInspection(
             path=path,
             bytes=path.stat().st_size,
@@ -246,7 +247,8 @@ def _problems(images: Any, labels: Any, data_name: str, label_name: str) -> Iter
             yield f"no dataset {name!r} of {what}; name one with {option}"
         elif found.name.strip("/") != name.strip("/"):
             yield f"the {what} are not in {name!r}; use {option} {found.name.strip('/')}"
-    if images is not None and (images.dtype.kind not in "biuf" or guess_layout(images.shape) is None):
+    numeric = images is not None and images.dtype.kind in "biuf"
+    if images is not None and not (numeric and guess_layout(images.shape)):
         yield (
             f"images of shape {images.shape} {images.dtype}; expected numbers, four axes, and 1, 3 "
             "or 4 channels first or last"

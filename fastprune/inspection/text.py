@@ -67,7 +67,7 @@ def set_text(found: SetInspection) -> str:
 
 def other_text(found: OtherInspection) -> str:
     """Return what a folder or an image is; of a results directory also the tables."""
-    lines = [f"{plain(found.path, 4096)}: {found.summary}; {found.hint}"]
+    lines = [f"{plain(found.path, 4096)}: {found.summary}", *_entry("next", found.hint)]
     for result in found.results:
         network = result.network
         lines += [
@@ -90,7 +90,8 @@ def ranges(numbers: Iterable[int]) -> str:
     """
     numbers = list(numbers)
     ends = [i for i, (a, b) in enumerate(pairwise(numbers)) if b != a + 1]
-    words, start = [], 0
+    words: list[str] = []
+    start = 0
     for stop in [*(end + 1 for end in ends), len(numbers)]:
         run = numbers[start:stop]
         words += [f"{run[0]}-{run[-1]}"] if len(run) > 2 else map(str, run)
@@ -211,8 +212,9 @@ def _entry(name: str, text: str) -> list[str]:
     """Return a thing and what is said of it, wrapped beside it."""
     head = f"  {plain(name, 40)}"
     body = wrap(text, 80 - LEFT - 1, break_long_words=False) or [""]
-    first = [f"{head:<{LEFT}} {body[0]}"] if len(head) <= LEFT else [head, " " * LEFT + f" {body[0]}"]
-    return [*first, *(" " * LEFT + f" {line}" for line in body[1:])]
+    if len(head) > LEFT:
+        return [head, *(f"{'':<{LEFT}} {line}" for line in body)]
+    return [f"{head:<{LEFT}} {body[0]}", *(f"{'':<{LEFT}} {line}" for line in body[1:])]
 
 
 def _shape(shape: Sequence[int | None]) -> str:
