@@ -23,7 +23,9 @@ from fastprune.cli.parser import make_parser
 from fastprune.errors import DataError
 from fastprune.result import COLUMNS, SweepResult
 
-COMMANDS = ("sweep", "demo", "evaluate", "plot", "completion")
+COMMANDS = (
+    "sweep", "demo", "report", "plot", "evaluate", "predict", "inspect", "make-set", "completion",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

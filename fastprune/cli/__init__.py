@@ -13,7 +13,7 @@ from contextlib import redirect_stderr
 from typing import Any
 
 from fastprune.cli import exits
-from fastprune.errors import FastpruneError
+from fastprune.errors import FastpruneError, OptionError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,14 +61,7 @@ def _run(words: list[str], as_json: bool) -> int:
     if as_json and not sys.stderr.isatty():
         arguments.quiet = True  # a progress bar is nothing for a script
     if arguments.keras:
-        try:
-            _import_keras_quietly()
-        except ImportError as error:
-            message = (
-                f"expected Keras and its backend; got {error}; install them or choose another "
-                "KERAS_BACKEND"
-            )
-            return exits.fail(2, message, as_json=as_json)
+        import_keras_quietly()
     status: int = arguments.run(arguments)
     sys.stdout.flush()
     return status
@@ -91,8 +84,31 @@ def _parse(words: list[str], as_json: bool) -> argparse.Namespace:
         raise
 
 
-def _import_keras_quietly() -> None:
+def say_error(error: FastpruneError, *, as_json: bool = False) -> None:
+    """Say on stderr what is wrong with one of several files; the command goes on."""
+    exits.say("error", str(error), as_json=as_json)
+
+
+def import_keras_quietly() -> None:
     """Import Keras and its backend without their start-up talk on stderr.
+
+    Raises
+    ------
+    OptionError
+        When one of them cannot be imported.
+    """
+    try:
+        _import_keras()
+    except ImportError as error:
+        message = (
+            f"expected Keras and its backend; got {error}; install them or choose another "
+            "KERAS_BACKEND"
+        )
+        raise OptionError(message) from error
+
+
+def _import_keras() -> None:
+    """Import Keras with stderr turned away.
 
     TensorFlow logs which instructions it found and which GPUs it did not before it reads its own
     log level, so the file descriptor is turned away while it loads; errors are still raised.

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastprune import __version__
 from fastprune.cli.exits import STATUSES
+from fastprune.cli.file_commands import add_inspect, add_make_set, add_predict
 
 DESCRIPTION = """
 The pruning defense on backdoored networks: prune the channels of a late convolution one by one,
@@ -26,8 +27,16 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fastprune {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_sweep, _demo, _report, _evaluate, _plot, _completion):
+    for add in (_sweep, _demo, _report, _plot, _evaluate):
         add(commands)
+    for name, summary, needs_keras, fill in (
+        ("inspect", "say what a network, a set or a results directory is", False, add_inspect),
+        ("predict", "class and confidence of image files by B, B', or G", True, add_predict),
+        ("make-set", "build a set from images, or a backdoored one from a clean one", False,
+         add_make_set),
+    ):  # fmt: skip
+        fill(_command(commands, name, summary, keras=needs_keras))
+    _completion(commands)
     return parser
 
 
@@ -180,7 +189,7 @@ def _command(
 
 def _handler(name: str) -> Callable[[argparse.Namespace], int]:
     def run(arguments: argparse.Namespace) -> int:
-        status: int = import_module(f"fastprune.cli.{name}").run(arguments)
+        status: int = import_module(f"fastprune.cli.{name.replace('-', '_')}").run(arguments)
         return status
 
     return run
