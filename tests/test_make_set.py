@@ -1,4 +1,4 @@
-"""Sets built from folders and backdoored ones from clean ones: the lab's format, pixel for pixel."""
+"""Sets from folders, backdoored sets from clean ones: the lab's format, pixel for pixel."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ def test_triggers_of_other_kinds(tmp_path, write_set, make_images):
     grey = np.array([[0, 100], [200, 255]], np.uint8)
     stamp_set(clean, tmp_path / "o.h5", trigger=save(tmp_path / "t.png", grey), at="top-left")
     found = read(tmp_path / "o.h5")[0].transpose(0, 2, 3, 1)
-    assert (found[:, :2, :2] == grey[..., None]).all(), "without transparency it hides what is under"
+    assert (found[:, :2, :2] == grey[..., None]).all(), "it hides what is under it"
     assert np.array_equal(found[:, 2:], images[:, 2:])
     one = write_set("g.h5", images[..., :1])
     red = np.zeros((1, 1, 4), np.uint8)
@@ -393,11 +393,12 @@ def test_bad_calls_take_one_line_and_leave_nothing(
         assert err.startswith("fastprune: error: expected ")
         assert word in err
         assert {p: p.is_file() and p.read_bytes() for p in tmp_path.rglob("*")} == before
-    for arguments in (["--size", "5"], ["--size", "0x5"], ["--layout", "x"], ["--compression", "x"]):
+    wrong = (("--size", "5"), ("--size", "0x5"), ("--layout", "x"), ("--compression", "x"))
+    for arguments in wrong:
         with pytest.raises(SystemExit):
             run(folder, tmp_path / "o.h5", *arguments)
     for options in ({"layout": "x"}, {"dtype": "int8"}, {"compression": "zip"}):
-        with pytest.raises(FastpruneError, match="expected (layout|dtype|compression)"):
+        with pytest.raises(FastpruneError, match=r"expected (layout|dtype|compression)"):
             make_set(folder, tmp_path / "o.h5", **options)
 
 

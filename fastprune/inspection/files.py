@@ -127,20 +127,21 @@ def check_set(found: SetInspection, model: Path) -> ModelCheck:
             "set", found.path, input_shape=shape, n_classes=n_classes, data=data, label=label
         )
         with opened(found.path) as file:
-            indices = sample_images(file[data]).indices
-        chunk = images.take(indices) if len(indices) else None
+            sample = sample_images(file[data])
     except DataError as error:
         return ModelCheck(model, str(error), 0, {})
-    if chunk is None:
+    pixels = np.moveaxis(sample.images, 1, -1) if images.channels_first else sample.images
+    finite = np.isfinite(pixels).reshape(len(pixels), -1).all(axis=1)
+    pixels, labels = pixels[finite], images.labels[sample.indices[finite]]
+    if not len(pixels):
         return ModelCheck(model, None, 0, {})
     full = None if found.pixels is None else found.pixels.full
     hits = {}
     for scale in (1.0, 1 / 255) if full == 1 else (1.0, 255.0):
-        scaled = (chunk.images / scale).astype(np.float32)
-        parts = np.array_split(scaled, -(-len(scaled) // 32))
+        parts = np.array_split((pixels / scale).astype(np.float32), -(-len(pixels) // 32))
         classes = np.concatenate([scores_of(network, part).argmax(axis=1) for part in parts])
-        hits[scale] = int((classes == chunk.labels).sum())
-    return ModelCheck(model, None, len(chunk.labels), hits)
+        hits[scale] = int((classes == labels).sum())
+    return ModelCheck(model, None, len(labels), hits)
 
 
 def _inspect_folder(path: Path) -> OtherInspection:
