@@ -450,7 +450,7 @@ def test_the_command(tmp_path, make_network, write_set, capsys):
     assert run(write_set("l.h5", labels=np.full(20, 9)), "--model", tmp_path / "b.keras") == 1
     assert "does not fit" in capsys.readouterr().out
     for arguments in ((a_set, a_set), (tmp_path / "b.keras",)):
-        assert run(*arguments, "--contact-sheet", tmp_path / "no.png") == 1
+        assert run(*arguments, "--contact-sheet", tmp_path / "no.png") == 2
         assert "--contact-sheet" in capsys.readouterr().err
     assert not (tmp_path / "no.png").exists()
 

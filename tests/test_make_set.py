@@ -113,7 +113,7 @@ def test_names_become_classes_and_are_written_down(tmp_path, make_images, capsys
     assert json.loads(capsys.readouterr().out)["classes"] == classes
     assert run(folder, tmp_path / "new.h5", "--quiet") == 0
     (tmp_path / "new.h5").unlink()
-    assert run(folder, tmp_path / "new.h5", "--quiet") == 1  # the names of another set
+    assert run(folder, tmp_path / "new.h5", "--quiet") == 2  # the names of another set
     assert "class names" in capsys.readouterr().err
 
 
@@ -386,7 +386,7 @@ def test_bad_calls_take_one_line_and_leave_nothing(
     save(tmp_path / "clear.png", np.zeros((2, 2, 4), np.uint8))
     before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
     for arguments, word in bad_calls(tmp_path, clean, folder, trigger[0]):
-        assert run(*arguments, "--quiet") == 1, arguments
+        assert run(*arguments, "--quiet") == 2, arguments
         out, err = capsys.readouterr()
         assert out == ""
         assert len(err.splitlines()) == 1, err
@@ -405,7 +405,7 @@ def test_bad_calls_take_one_line_and_leave_nothing(
 def test_an_existing_set_is_replaced_when_asked(tmp_path, write_set, trigger, capsys):
     clean, out = write_set("clean.h5"), write_set("out.h5", n=3)
     arguments = [clean, out, "--trigger", trigger[0], "--quiet"]
-    assert run(*arguments) == 1
+    assert run(*arguments) == 2
     capsys.readouterr()
     assert run(*arguments, "--force", "--at", "0,0", "--target", "3", "--format", "json") == 0
     found = json.loads(capsys.readouterr().out)
