@@ -121,7 +121,7 @@ def test_a_backend_that_is_missing(monkeypatch, capsys):
     def fail():
         raise ImportError("No module named 'jax'")
 
-    monkeypatch.setattr("fastprune.cli._import_keras_quietly", fail)
+    monkeypatch.setattr("fastprune.cli.import_keras_quietly", fail)
     assert main(["evaluate", "a", "b", "c"]) == 2
     assert "choose another KERAS_BACKEND" in capsys.readouterr().err
 

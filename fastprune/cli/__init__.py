@@ -60,9 +60,9 @@ def _run(words: list[str], as_json: bool) -> int:
         sys.stdout.flush()  # a help text, here where a closed pipe is still caught
     if as_json and not sys.stderr.isatty():
         arguments.quiet = True  # a progress bar is nothing for a script
-    if arguments.keras:
+    if arguments.needs_keras:
         try:
-            _import_keras_quietly()
+            import_keras_quietly()
         except ImportError as error:
             message = (
                 f"expected Keras and its backend; got {error}; install them or choose another "
@@ -91,7 +91,7 @@ def _parse(words: list[str], as_json: bool) -> argparse.Namespace:
         raise
 
 
-def _import_keras_quietly() -> None:
+def import_keras_quietly() -> None:
     """Import Keras and its backend without their start-up talk on stderr.
 
     TensorFlow logs which instructions it found and which GPUs it did not before it reads its own

@@ -115,7 +115,7 @@ def _evaluate(commands: Any) -> None:
 
 def _plot(commands: Any) -> None:
     parser = _command(
-        commands, "plot", "draw the plots of a results directory again", keras=False
+        commands, "plot", "draw the plots of a results directory again", needs_keras=False
     )
     parser.add_argument("results", type=Path, metavar="RESULTS", help="results directory")
     parser.add_argument("--out", type=Path, metavar="DIR",
@@ -126,7 +126,7 @@ def _plot(commands: Any) -> None:
 
 def _completion(commands: Any) -> None:
     parser = _command(
-        commands, "completion", "print what a shell needs to complete fastprune", keras=False
+        commands, "completion", "print what a shell needs to complete fastprune", needs_keras=False
     )
     parser.epilog = 'bash and zsh: eval "$(fastprune completion bash)" in the start-up file'
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell")
@@ -154,18 +154,18 @@ def _exits() -> str:
 
 
 def _command(
-    commands: Any, name: str, summary: str, *, keras: bool = True
+    commands: Any, name: str, summary: str, *, needs_keras: bool = True
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
     )
-    parser.set_defaults(run=_handler(name), keras=keras)
+    parser.set_defaults(run=_handler(name), needs_keras=needs_keras)
     return parser
 
 
 def _handler(name: str) -> Callable[[argparse.Namespace], int]:
     def run(arguments: argparse.Namespace) -> int:
-        status: int = import_module(f"fastprune.cli.{name}").run(arguments)
+        status: int = import_module(f"fastprune.cli.{name.replace('-', '_')}").run(arguments)
         return status
 
     return run
