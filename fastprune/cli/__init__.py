@@ -60,7 +60,7 @@ def _run(words: list[str], as_json: bool) -> int:
         sys.stdout.flush()  # a help text, here where a closed pipe is still caught
     if as_json and not sys.stderr.isatty():
         arguments.quiet = True  # a progress bar is nothing for a script
-    if arguments.keras:
+    if arguments.needs_keras:
         import_keras_quietly()
     status: int = arguments.run(arguments)
     sys.stdout.flush()

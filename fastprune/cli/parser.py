@@ -35,7 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("make-set", "build a set from images, or a backdoored one from a clean one", False,
          add_make_set),
     ):  # fmt: skip
-        fill(_command(commands, name, summary, keras=needs_keras))
+        fill(_command(commands, name, summary, needs_keras=needs_keras))
     _completion(commands)
     return parser
 
@@ -124,7 +124,7 @@ def _evaluate(commands: Any) -> None:
 
 def _plot(commands: Any) -> None:
     parser = _command(
-        commands, "plot", "draw the plots of a results directory again", keras=False
+        commands, "plot", "draw the plots of a results directory again", needs_keras=False
     )
     parser.add_argument("results", type=Path, metavar="RESULTS", help="results directory")
     parser.add_argument("--out", type=Path, metavar="DIR",
@@ -135,7 +135,7 @@ def _plot(commands: Any) -> None:
 
 def _report(commands: Any) -> None:
     parser = _command(
-        commands, "report", "make one HTML page of a results directory", keras=False
+        commands, "report", "make one HTML page of a results directory", needs_keras=False
     )
     parser.add_argument("results", type=Path, metavar="RESULTS", help="results directory")
     parser.add_argument("--out", type=Path, metavar="FILE",
@@ -150,7 +150,7 @@ def _report(commands: Any) -> None:
 
 def _completion(commands: Any) -> None:
     parser = _command(
-        commands, "completion", "print what a shell needs to complete fastprune", keras=False
+        commands, "completion", "print what a shell needs to complete fastprune", needs_keras=False
     )
     parser.epilog = 'bash and zsh: eval "$(fastprune completion bash)" in the start-up file'
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell")
@@ -178,12 +178,12 @@ def _exits() -> str:
 
 
 def _command(
-    commands: Any, name: str, summary: str, *, keras: bool = True
+    commands: Any, name: str, summary: str, *, needs_keras: bool = True
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
     )
-    parser.set_defaults(run=_handler(name), keras=keras)
+    parser.set_defaults(run=_handler(name), needs_keras=needs_keras)
     return parser
 
 
