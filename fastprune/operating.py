@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MAX_FPRS = (0.01, 0.02, 0.05)
 """Bounds of the false alarm rate that :func:`operating_points` takes by default."""
 
+DETECTION_ON = "detection rate on "
+"""What ``chosen_by`` begins with where backdoored validation images helped; their sets follow."""
+
 CLEAN_ONLY = "clean validation images alone"
 """``chosen_by`` where no backdoored validation images helped to choose."""
 
@@ -120,7 +123,7 @@ def operating_points(
     clean = result.sets[result.valid].counts
     found = sum((part.counts.flagged for part in choosers), np.zeros_like(clean.flagged))
     by = " + ".join(part.name for part in choosers)
-    chosen_by = f"detection rate on {by}" if choosers else CLEAN_ONLY
+    chosen_by = f"{DETECTION_ON}{by}" if choosers else CLEAN_ONLY
     chose = {result.valid, *(part.name for part in choosers)}
     points = []
     for bound in max_fprs:

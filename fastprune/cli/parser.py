@@ -50,12 +50,12 @@ def _sweep(commands: Any) -> None:
     _reading(lab)
     defense = parser.add_argument_group("defense")
     defense.add_argument("--order", default="ascending", metavar="ORDER",
-                         help="ascending mean activation (default), descending, max activation, "
-                              "apoz (most zeros first), l1 or l2 norm of the kernel, fpgm, "
-                              "random:SEED, a file of channel indices, or oracle:NAME (backdoored "
-                              "less clean activation, which no defender has); several, separated "
-                              "by commas, share one pass, get a folder each below --out and are "
-                              "compared")  # fmt: skip
+                         help="by mean activation: ascending (default), descending; by largest "
+                              "activation: max; by share of zeros: apoz; by the kernel: l1, l2, "
+                              "fpgm; random:SEED; a file of channel indices; oracle:NAME, by "
+                              "activation on a backdoored set less that on clean images, which no "
+                              "defender has; several, separated by commas, share one pass, get a "
+                              "folder each below --out and are compared")  # fmt: skip
     defense.add_argument("--rank-on", choices=("cut", "prune"), default="cut",
                          help="take activations for the order at the cut layer (default) or at "
                               "the prune layer")  # fmt: skip

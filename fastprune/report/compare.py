@@ -43,11 +43,14 @@ def compare_table(comparison: Comparison) -> str:
         f"{plain(first.valid)})",
         f"acc: clean accuracy of B\N{PRIME} on {clean}, ASR of B\N{PRIME} and det: detection rate "
         f"of G on {backdoored}, percent",
-        "dead first: dead channels pruned before the first live one; area: under the ROC of G",
+        "dead: dead channels pruned before the first live one; area: under the ROC of G",
         drop_words(first),
     ]
-    header = ("order", "dead first", "area")
-    key = aligned([header, *(_key(comparison, result) for result in comparison.results)])
+    names = ["order", *map(order_name, comparison.results)]
+    keys = [_key(comparison, result) for result in comparison.results]
+    figures = aligned([("dead", "area"), *keys])
+    widest = max(map(len, names))
+    key = [f"{name:<{widest}}  {line}" for name, line in zip(names, figures, strict=True)]
     blocks: list[list[str]] = []
     for column in _columns(comparison):
         if blocks and len(blocks[-1][0]) + len(column[0]) <= WIDTH:
@@ -62,10 +65,10 @@ def compare_table(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _key(comparison: Comparison, result: SweepResult) -> tuple[str, str, str]:
+def _key(comparison: Comparison, result: SweepResult) -> tuple[str, str]:
     area = comparison.roc_area(result)
     told = "-" if area is None else f"{area:.4f}"
-    return order_name(result), str(comparison.dead_first(result)), told
+    return str(comparison.dead_first(result)), told
 
 
 def _columns(comparison: Comparison) -> list[list[str]]:
@@ -136,15 +139,18 @@ def _figure(comparison: Comparison) -> Any:
 
 
 def _looks(comparison: Comparison) -> list[dict[str, Any]]:
-    """Return how each order's line is drawn: random orders dotted, an oracle in black dashes."""
-    tints = cycle(TINTS)
+    """Return how each order's line is drawn: random orders dotted, an oracle in black dashes.
+
+    Later lines are thinner, so that those that coincide show beside each other.
+    """
+    styles = cycle([*((tint, "-") for tint in TINTS[:6]), *((tint, "-.") for tint in TINTS[6:])])
     looks = []
-    for result in comparison.results:
-        if result.oracle:
-            looks.append({"color": INK, "linestyle": "--", "linewidth": 1.6})
-        else:
-            dots = ":" if result.order_name.startswith("random:") else "-"
-            looks.append({"color": next(tints), "linestyle": dots, "linewidth": 1.6})
+    for index, result in enumerate(comparison.results):
+        tint, line = (INK, "--") if result.oracle else next(styles)
+        if result.order_name.startswith("random:"):
+            line = ":"
+        width = 1.5 + min(0.2 * (len(comparison.results) - 1 - index), 1.4)
+        looks.append({"color": tint, "linestyle": line, "linewidth": width})
     return looks
 
 

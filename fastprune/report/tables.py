@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
-from fastprune.detector import CLEAN_ONLY, Share, operating_points
+from fastprune.detector import Share, operating_points
+from fastprune.operating import CLEAN_ONLY, DETECTION_ON
 from fastprune.report.words import (
     PRIME,
     SCORES,
@@ -26,6 +27,8 @@ HEADINGS = {
     "clean": ("Clean accuracy (acc) and false alarm rate, percent", "acc", "false alarm"),
     "backdoored": ("Attack success rate (ASR) and detection rate, percent", "ASR", "detected"),
 }
+ROBUST = "; robust: in their true class"
+"""What the heading of the backdoored sets adds where true classes are known."""
 TIED = 4
 """Channels in a row with one activation that :func:`order_lines` puts on a line of their own."""
 
@@ -105,7 +108,8 @@ def order_lines(result: SweepResult) -> str:
         single = []
         paragraphs += _wrapped([f"{len(tied)} channels at {value:.4g}:", *map(str, tied)])
     score = SCORES.get(result.order_name.partition(":")[0], "mean activation")
-    return "\n".join([f"{_title(result)}; channel={score}", *paragraphs, *_wrapped(single)])
+    title = textwrap.wrap(f"{_title(result)}; channel={score}", WIDTH)
+    return "\n".join([*title, *paragraphs, *_wrapped(single)])
 
 
 def detector_table(result: SweepResult) -> str:
@@ -125,6 +129,15 @@ def detector_table(result: SweepResult) -> str:
     header = ("bound", "n_pruned", "clean set", "false alarm", "backdoored set", "detected",
               "precision")  # fmt: skip
     points = operating_points(result)
+    by = points[0].chosen_by
+    if by != CLEAN_ONLY and not any(point.n_pruned for point in points):
+        # Equal rows of step 0 would only look like a choice.
+        bound = 100 * max(point.max_fpr for point in points)
+        words = (
+            f"G as a detector with a bounded false alarm rate on {plain(result.valid)}: no step "
+            f"within {bound:g}% flags an image of {plain(by.removeprefix(DETECTION_ON))}"
+        )
+        return textwrap.fill(words, WIDTH)
     rows = [
         (
             percent(point.max_fpr), str(point.n_pruned), plain(part.clean, 12), _share(part.fpr),
@@ -133,9 +146,9 @@ def detector_table(result: SweepResult) -> str:
         for point in points
         for part in point.measured or point.figures
     ]  # fmt: skip
-    chosen = f"n_pruned chosen on {plain(result.valid)} by {points[0].chosen_by}"
-    if points[0].chosen_by == CLEAN_ONLY:
-        chosen = f"n_pruned chosen on {points[0].chosen_by}"
+    chosen = f"n_pruned chosen on {plain(result.valid)} by {plain(by, WIDTH)}"
+    if by == CLEAN_ONLY:
+        chosen = f"n_pruned chosen on {by}"
     title = "G as a detector, percent [95 % interval]; bound: of the false alarm rate; " + chosen
     return "\n".join([*textwrap.wrap(title, WIDTH), *aligned([header, *rows])])
 
@@ -179,7 +192,10 @@ def _blocks(
     key = aligned([header, *left])
     blocks = []
     for kind, (heading, _, _) in HEADINGS.items():
-        columns = [_figures(part, steps) for part in of_kind(result, kind)]
+        parts = of_kind(result, kind)
+        if any(part.counts.true_hits is not None for part in parts):
+            heading += ROBUST
+        columns = [_figures(part, steps) for part in parts]
         while columns:
             taken, width = 1, len(key[0]) + len(columns[0][0])
             while taken < len(columns) and width + len(columns[taken][0]) <= WIDTH:
@@ -197,13 +213,14 @@ def _figures(part: SetResult, steps: Sequence[int | None]) -> list[str]:
     """Return one set's lines: its name, the column heads, a row per step; all of one width."""
     _, hit, flagged = HEADINGS[part.kind]
     counts = part.counts
-    table = [(f"{hit} {PRIME}", f"{hit} G", flagged)]
+    heads = [f"{hit} {PRIME}", f"{hit} G", flagged]
+    rates = [counts.rate, counts.goodnet_rate, counts.flagged_rate]
+    if counts.true_hits is not None and counts.goodnet_true_hits is not None:
+        heads += [f"robust {PRIME}", "robust G"]
+        rates += [counts.true_hits / counts.images, counts.goodnet_true_hits / counts.images]
+    table = [heads]
     for step in steps:
-        if step is None:
-            table.append(("-", "-", "-"))
-        else:
-            rates = (counts.rate[step], counts.goodnet_rate[step], counts.flagged_rate[step])
-            table.append(tuple(map(percent, rates)))  # type: ignore[arg-type]
+        table.append(["-" if step is None else percent(rate[step]) for rate in rates])
     lines = aligned(table)
     title = f"- {plain(part.name)} ({counts.images} images) -"
     width = max(len(title), len(lines[0]))

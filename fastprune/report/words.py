@@ -44,7 +44,7 @@ CRITERIA = {
 
 SCORES = {
     "max": "largest activation", "apoz": "share of zeros", "l1": "L1 norm", "l2": "L2 norm",
-    "fpgm": "distance to the other kernels", "oracle": "backdoored less clean mean activation",
+    "fpgm": "distance to the other kernels", "oracle": "mean activation, backdoored less clean",
 }  # fmt: skip
 """What criteria score channels by, where it is not the mean activation."""
 
