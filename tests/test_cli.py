@@ -23,7 +23,7 @@ from fastprune.cli.parser import make_parser
 from fastprune.errors import DataError
 from fastprune.result import COLUMNS, SweepResult
 
-COMMANDS = ("sweep", "demo", "evaluate", "plot")
+COMMANDS = ("sweep", "demo", "evaluate", "plot", "report")
 
 
 @pytest.fixture(scope="module")
