@@ -75,10 +75,8 @@ def badnet_sentence(result: SweepResult) -> str:
 
 def _repaired(result: SweepResult, step: int, drop: float | None) -> str:
     if drop is not None and step == 0:
-        return (
-            f"Clean accuracy on {plain(result.valid)} is down by {drop_phrase(result, drop)} "
-            f"before any channel is pruned, so the repaired network {PRIME} is B."
-        )
+        start = f"Clean accuracy on {plain(result.valid)} is down by {drop_phrase(result, drop)}"
+        return f"{start} before any channel is pruned, so the repaired network {PRIME} is B."
     clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
     start = f"{_pruned(result, step, drop)} the repaired network {PRIME}"
     text = f"{start} classifies {_hits(clean, step)} right"
