@@ -78,7 +78,7 @@ def sample_images(images: Any, count: int = 256, *, budget: int = BUDGET) -> Sam
     images : h5py.Dataset, shape (n, …)
         The dataset.
     count : int
-        How many to read; fewer where `budget` is too small, a few more where chunks are shared.
+        How many to read; where `budget` is too small, about as many of fewer chunks, or fewer.
     budget : int
         Bytes that may be read.
 
@@ -93,18 +93,21 @@ def sample_images(images: Any, count: int = 256, *, budget: int = BUDGET) -> Sam
         rows = images.chunks[0]
         parts = zip(shape, images.chunks[1:], strict=True)
         cost = rows * images.dtype.itemsize * prod(ceil(size / part) * part for size, part in parts)
-    n_units = ceil(n_images / rows)
-    n_taken = min(count, n_units, budget // max(cost, 1))
-    if n_taken == 0:
+    wanted = np.linspace(0, n_images - 1, min(count, n_images)).astype(np.int64)
+    units = np.unique(wanted // rows)
+    affordable = budget // max(cost, 1)
+    if affordable == 0:
         return Sample(np.empty(0, np.int64), np.empty((0, *shape), images.dtype), 0)
-    each = ceil(count / n_taken)
-    indices, found = [], []
-    for unit in np.unique(np.linspace(0, n_units - 1, n_taken).astype(int)).tolist():
-        start, stop = unit * rows, min((unit + 1) * rows, n_images)
-        inside = np.unique(np.linspace(0, stop - start - 1, each).astype(int))
-        indices.append(start + inside)
-        found.append(_read(images, start, stop)[inside])
-    return Sample(np.concatenate(indices), np.concatenate(found), cost * len(found))
+    if len(units) > affordable:
+        units = units[np.unique(np.linspace(0, len(units) - 1, affordable).astype(int))]
+        wanted = _within(units, rows, n_images, ceil(count / len(units)))
+    found = [
+        _read(images, unit * rows, min((unit + 1) * rows, n_images))[
+            wanted[wanted // rows == unit] - unit * rows
+        ]
+        for unit in units.tolist()
+    ]
+    return Sample(wanted, np.concatenate(found), cost * len(found))
 
 
 def pixel_range(images: NDArray[Any]) -> PixelRange:
@@ -133,6 +136,18 @@ def guess_layout(shape: tuple[int, ...]) -> str | None:
     if first and last:
         return "either"
     return "channels first" if first else "channels last" if last else None
+
+
+def _within(
+    units: NDArray[np.int64], rows: int, n_images: int, each: int
+) -> NDArray[np.int64]:
+    """Return `each` evenly spaced images of every unit, fewer where it has fewer."""
+    stops = np.minimum((units + 1) * rows, n_images)
+    places = [
+        np.unique(np.linspace(unit * rows, stop - 1, each).astype(np.int64))
+        for unit, stop in zip(units.tolist(), stops.tolist(), strict=True)
+    ]
+    return np.concatenate(places)
 
 
 def _read(images: Any, start: int, stop: int) -> NDArray[Any]:

@@ -328,7 +328,8 @@ def test_samples_are_images_of_the_set_within_the_budget(n, rows, count, budget)
     if chunks is None:
         assert len(sample.indices) == min(n, count, budget)
     if budget >= 2 * n:
-        assert len(sample.indices) >= min(n, count)
+        assert len(sample.indices) == min(n, count)
+        assert {0, n - 1 if count > 1 else 0} <= set(sample.indices.tolist())
 
 
 @pytest.mark.parametrize(
@@ -381,6 +382,7 @@ def test_contact_sheets(tmp_path, write_set, make_images):
     first = (tmp_path / "a.png").read_bytes()
     with Image.open(tmp_path / "a.png") as sheet:
         assert min(sheet.size) > 300
+        assert 1 < sheet.size[0] / sheet.size[1] < 2.5
     unit = write_set("a.h5", images / 255, labels, channels_first=False, chunks=(9, 12, 10, 3))
     contact_sheet(unit, tmp_path / "b.png", images=50)
     contact_sheet(path, tmp_path / "c.png", images=1)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from fastprune import images as image_files
 from fastprune.cli import main
@@ -32,7 +32,11 @@ N = 40
 def case(tmp_path_factory, make_network, make_images):
     """B, B′ and G as files, and images as PNG files in a folder."""
     folder = tmp_path_factory.mktemp("predict")
-    network = load_network(make_network("deepid_like", seed=3))
+    model = make_network("deepid_like", seed=3)
+    kernel, bias = model.get_layer("output").get_weights()
+    bias[6] = 9  # without a bias the scale would change no class
+    model.get_layer("output").set_weights([kernel, bias])
+    network = load_network(model)
     models = {
         "b": network.model,
         "r": make_repaired(network, PRUNED),
@@ -95,6 +99,7 @@ def test_scale_divides(case):
     folder, models, images = case
     found = predict(models["b"], folder / "images", scale=255)
     expected = scores(models["b"], images / 255).argmax(1)
+    assert not np.array_equal(expected, scores(models["b"], images).argmax(1))
     assert [each.predicted for each in found] == expected.tolist()
     with pytest.raises(OptionError, match="a scale above 0"):
         predict(models["b"], folder / "images", scale=0)
@@ -203,7 +208,9 @@ def cases_of_damage(tmp_path, pixels):
     return [tmp_path / name for name in names]
 
 
-def test_damaged_files_raise_one_line(tmp_path, make_images):
+def test_damaged_files_raise_one_line(tmp_path, make_images, monkeypatch):
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_: started.append("a program"))
     for path in cases_of_damage(tmp_path, make_images(1)[0][0]):
         with pytest.raises(DataError) as caught:
             read_image(path)
@@ -211,6 +218,7 @@ def test_damaged_files_raise_one_line(tmp_path, make_images):
         assert message.startswith("expected an image (PNG, JPEG")
         assert path.name in message
         assert len(message.splitlines()) == 1
+    assert started == []
 
 
 @settings(max_examples=60, deadline=None)

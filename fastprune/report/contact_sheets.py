@@ -101,13 +101,13 @@ def _draw(
     path: Path, images: NDArray[np.float32], indices: NDArray[np.int64], labels: list[str],
     total: int,
 ) -> Any:  # fmt: skip
-    """Return the figure: rows of images, as many across as make it wider than tall."""
+    """Return the figure: rows of images, wider than tall, the last row as full as can be."""
     n_images, height, width = images.shape[:3]
     tall, wide = (CELL * side / max(height, width) for side in (height, width))
     step = (wide + GAP, tall + UNDER)
     ideal = round((1.6 * n_images * step[1] / step[0]) ** 0.5)
-    nearby = range(max(1, ideal - 1), max(1, ideal) + 2)
-    across = min(n_images, *nearby, key=lambda columns: (-n_images % columns, columns != ideal))
+    nearby = {min(n_images, max(1, ideal + more)) for more in (-1, 0, 1)}
+    across = min(nearby, key=lambda columns: (-n_images % columns, abs(columns - ideal)))
     rows = -(-n_images // across)
     size = (max(6.0, 2 * ASIDE + across * step[0]), ABOVE + rows * step[1])
     figure = new_figure(*size)
