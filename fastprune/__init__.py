@@ -11,15 +11,24 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Comparison": "comparison",
     "DataError": "errors",
     "Evaluation": "evaluation",
     "FastpruneError": "errors",
     "NetworkError": "errors",
     "OptionError": "errors",
     "OutputError": "errors",
+    "Prediction": "prediction",
     "SweepResult": "result",
+    "VerificationError": "errors",
+    "compare": "comparison",
+    "contact_sheet": "report.contact_sheets",
     "evaluate": "evaluation",
+    "inspect_file": "inspection.files",
     "load_network": "network",
+    "make_set": "building",
+    "predict": "prediction",
+    "stamp_set": "stamping",
     "sweep": "sweeping",
     "sweep_orders": "sweeping",
 }

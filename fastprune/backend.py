@@ -88,3 +88,17 @@ def channel_sums(activations: Any) -> NDArray[np.float64]:
         return np.asarray(to_numpy(keras.ops.sum(wide, axis=tuple(range(len(wide.shape) - 1)))))
     host = to_numpy(activations)
     return np.asarray(host.reshape(-1, host.shape[-1]).sum(axis=0, dtype=np.float64))
+
+
+def channel_extremes(activations: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return maxima and numbers of zeros over all but the last axis of (images, …, channels)."""
+    import keras
+
+    if on_accelerator():
+        axes = tuple(range(len(activations.shape) - 1))
+        maxima = keras.ops.max(activations, axis=axes)
+        zeros = keras.ops.sum(keras.ops.cast(activations == 0, "int32"), axis=axes)
+        return to_numpy(maxima).astype(np.float64), to_numpy(zeros).astype(np.int64)
+    host = to_numpy(activations)
+    flat = host.reshape(-1, host.shape[-1])
+    return flat.max(axis=0).astype(np.float64), (flat == 0).sum(axis=0)

@@ -99,7 +99,7 @@ class ImageSet:
             self._where, label_where = f"images of {name}", f"labels of {name}"
         self._buffer: NDArray[Any] | None = None
         self.channels_first = _layout(self._images, input_shape, self._where)
-        self.labels = _checked_labels(labels, len(self._images), n_classes, label_where)
+        self.labels = checked_labels(labels, len(self._images), n_classes, label_where)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -249,7 +249,7 @@ def _layout(images: Any, input_shape: tuple[int, int, int], where: str) -> bool:
     return shape[1:] == first
 
 
-def _checked_labels(labels: Any, n_images: int, n_classes: int, where: str) -> NDArray[np.int64]:
+def checked_labels(labels: Any, n_images: int, n_classes: int, where: str) -> NDArray[np.int64]:
     """Return labels as int64 (n_images,); raise DataError when they are not classes."""
     if labels.dtype.kind not in "biuf" or labels.shape not in ((n_images,), (n_images, 1)):
         message = (

@@ -5,7 +5,10 @@ class FastpruneError(Exception):
     """Base of every error that a user can mend.
 
     The message is one line: expected what; got what (file:dataset or layer); what to do next.
+    `exit_status` is what the command line ends with.
     """
+
+    exit_status = 2
 
 
 class DataError(FastpruneError, ValueError):
@@ -22,3 +25,9 @@ class OptionError(FastpruneError, ValueError):
 
 class OutputError(FastpruneError, OSError):
     """Results cannot be written or read back."""
+
+
+class VerificationError(FastpruneError):
+    """A check of the finished figures failed: plain Keras gives another class."""
+
+    exit_status = 1

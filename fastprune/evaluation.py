@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune import backend, loading
+from fastprune import backend
 from fastprune.batches import batch_size
 from fastprune.dataset import ImageSet, SetSource
 from fastprune.errors import NetworkError
-from fastprune.graph import Graph, trace
-from fastprune.network import check_shapes
+from fastprune.graph import Graph
+from fastprune.network import load_classifier
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class Evaluation:
     def attack_success_rate(self) -> float:
         """Share of the backdoored set predicted as its label."""
         return self.backdoored_hits / self.backdoored_images
+
+    def _repr_html_(self) -> str:
+        from fastprune.report.notebook import evaluation_html
+
+        return evaluation_html(self)
 
 
 def evaluate(
@@ -105,10 +110,7 @@ def _load(source: str | Path | Any) -> tuple[Graph, Any]:
     """Return a network's graph and its compiled call, images to classes."""
     import keras
 
-    model = loading.load_model(Path(source)) if isinstance(source, str | Path) else source
-    graph = trace(model)
-    check_shapes(graph, str(source) if isinstance(source, str | Path) else model.name)
-    flat = keras.Model(graph.input, graph.output)
+    graph, flat = load_classifier(source)
     signature = (((None, *graph.input.shape[1:]), "float32"),)
     return graph, backend.compiled(
         lambda images: keras.ops.argmax(flat(images, training=False), axis=-1), signature=signature

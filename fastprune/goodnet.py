@@ -84,6 +84,18 @@ def make_goodnet(network: Network, channels: NDArray[np.integer]) -> Any:
     return keras.Model(graph.input, ops.concatenate(outputs, axis=-1), name=name)
 
 
+def judges(graph: Graph) -> tuple[Any, Any] | None:
+    """Return the scores of B and of B′ inside a G that `make_goodnet` made; None for others."""
+    if graph.calls[-1].kind != "Concatenate":
+        return None
+    picked = {id(call.output): call.inputs[0] for call in graph.calls if call.kind == "Argmax"}
+    for call in graph.calls:
+        if call.kind == "Equal" and [id(tensor) in picked for tensor in call.inputs] == [True] * 2:
+            first, second = (picked[id(tensor)] for tensor in call.inputs)
+            return first, second
+    return None
+
+
 def save_repaired(
     network: Network, channels: NDArray[np.integer], stem: Path, images: NDArray[np.float32]
 ) -> None:

@@ -100,13 +100,21 @@ class Cut:
     chain: tuple[Call, ...]
 
 
-def trace(model: Any) -> Graph:
+def trace(model: Any, *, finite: bool = True) -> Graph:
     """Read a network's graph.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network.
+    finite : bool
+        Refuse weights that are NaN or infinite.
 
     Raises
     ------
     NetworkError
-        When it is no Functional or Sequential network of one input and one output.
+        When it is no Functional or Sequential network of one input and one output, or a weight is
+        not finite.
     """
     import keras
 
@@ -124,7 +132,8 @@ def trace(model: Any) -> Graph:
             f"{len(outputs)} outputs ({model.name}); build one with keras.Model(input, scores)"
         )
         raise NetworkError(message)
-    _check_weights(model)
+    if finite:
+        _check_weights(model)
     shape, dtype, name = inputs[0].shape[1:], inputs[0].dtype, inputs[0].name
     start = keras.Input(shape, dtype=dtype, name=name)
     calls: list[Call] = []

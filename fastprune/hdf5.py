@@ -14,8 +14,8 @@ ALWAYS_READ = 64 << 20
 """Bytes of a dataset that are read whatever is stored: one value repeated is no attack."""
 
 
-def open_datasets(path: Path, data: str, label: str) -> tuple[Any, Any, Any]:
-    """Open an image file: the file, its image dataset and its label dataset.
+def open_datasets(path: Path, *names: str) -> tuple[Any, ...]:
+    """Open an image file: the file, and its datasets of these names.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def open_datasets(path: Path, data: str, label: str) -> tuple[Any, Any, Any]:
         message = f"expected an HDF5 file of images; got {reason} ({path}); copy the file again"
         raise DataError(message) from error
     try:
-        images, labels = (own_dataset(file, name, path, DataError) for name in (data, label))
+        datasets = [own_dataset(file, name, path, DataError) for name in names]
     except DataError:
         file.close()
         raise
@@ -49,7 +49,7 @@ def open_datasets(path: Path, data: str, label: str) -> tuple[Any, Any, Any]:
             "copy the file again, it may be damaged"
         )
         raise DataError(message) from error
-    return file, images, labels
+    return file, *datasets
 
 
 def own_dataset(file: Any, name: str, path: Path, error: type[Exception]) -> Any:

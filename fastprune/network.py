@@ -176,6 +176,33 @@ def load_network(source: str | Path | Any, *, cut_layer: str | None = None) -> N
     )
 
 
+def load_classifier(source: str | Path | Any) -> tuple[Graph, Any]:
+    """Load a network of which no more is asked than classes: B, B′, G, with or without a cut.
+
+    Parameters
+    ----------
+    source : path or keras.Model
+        The network.
+
+    Returns
+    -------
+    graph : Graph
+        Its calls.
+    model : keras.Model
+        The network, flat.
+
+    Raises
+    ------
+    NetworkError
+        When it cannot be loaded or is no classifier of images.
+    """
+    path = source if isinstance(source, str | Path) else None
+    model: Any = loading.load_model(Path(path)) if path is not None else source
+    graph = trace(model)
+    check_shapes(graph, str(path) if path is not None else str(model.name))
+    return graph, _flat(graph, model.name)
+
+
 def _flat(graph: Graph, name: str) -> Any:
     import keras
 
@@ -202,6 +229,14 @@ def check_shapes(graph: Graph, where: str) -> None:
             f"{tuple(graph.output.shape)} ({where}); use a classifier"
         )
         raise NetworkError(message)
+
+
+def ending(graph: Graph, scores: Any) -> str:
+    """Return the name of the activation that gives a network's scores; linear for none."""
+    last = next(call for call in graph.calls if call.output is scores)
+    if hasattr(last.operation, "activation"):
+        return str(getattr(last.operation.activation, "__name__", "linear"))
+    return "softmax" if last.kind == "Softmax" else "linear"
 
 
 def _check_types(graph: Graph, cut: Cut, where: str) -> None:

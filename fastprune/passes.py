@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from fastprune import backend, machine
 from fastprune.activations import CutStore
+from fastprune.criteria import ActivationStatistics
 from fastprune.dataset import Chunk, ImageSet
-from fastprune.metrics import Counts
+from fastprune.metrics import Counter, Counts
 from fastprune.network import Network
-from fastprune.ranking import MeanActivation
 from fastprune.suffix.engine import Block, Engine, Steps
 
 SAMPLES = 8
@@ -32,8 +32,10 @@ class Tally:
 
     Attributes
     ----------
-    counts : Counts
-        Counts of the chunks seen.
+    counter : Counter
+        Counts the chunks.
+    truth : ndarray of int64 or None, shape (images,)
+        True class of every image of a backdoored set, where it is known.
     samples : ndarray of int64, shape (samples,)
         Indices of the sample images.
     sample_classes : ndarray of int64, shape (n_channels + 1, samples)
@@ -44,7 +46,8 @@ class Tally:
         Class of every image at those steps, and whether it is a near-tie.
     """
 
-    counts: Counts
+    counter: Counter
+    truth: NDArray[np.int64] | None
     samples: NDArray[np.int64]
     sample_classes: NDArray[np.int64]
     steps: list[int]
@@ -52,11 +55,19 @@ class Tally:
     near_ties: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, images: ImageSet, n_channels: int, steps: list[int]) -> Tally:
-        """Return an empty tally of a set."""
+    def of(
+        cls,
+        images: ImageSet,
+        n_channels: int,
+        steps: list[int],
+        n_classes: int | None = None,
+        truth: NDArray[np.int64] | None = None,
+    ) -> Tally:
+        """Return an empty tally of a set; hits are counted by label where `n_classes` is given."""
         samples = np.unique(np.linspace(0, len(images) - 1, SAMPLES).round().astype(np.int64))
         return cls(
-            counts=Counts.empty(n_channels),
+            counter=Counter(n_channels, n_classes=n_classes, truth=truth is not None),
+            truth=truth,
             samples=samples,
             sample_classes=np.zeros((n_channels + 1, len(samples)), np.int64),
             steps=steps,
@@ -67,12 +78,17 @@ class Tally:
     def add(self, found: Steps, start: int, labels: NDArray[np.int64]) -> None:
         """Count the chunk of images that begins at `start`."""
         stop = start + len(labels)
-        chunk = Counts.of(found.classes, labels, found.near_ties.sum(axis=1))
-        self.counts = self.counts.merge(chunk)
+        truth = None if self.truth is None else self.truth[start:stop]
+        self.counter.add(found.classes, labels, found.near_ties.sum(axis=1), truth)
         inside = (self.samples >= start) & (self.samples < stop)
         self.sample_classes[:, inside] = found.classes[:, self.samples[inside] - start]
         self.classes[:, start:stop] = found.classes[self.steps]
         self.near_ties[:, start:stop] = found.near_ties[self.steps]
+
+    @property
+    def counts(self) -> Counts:
+        """Counts of the chunks seen."""
+        return self.counter.counts
 
 
 class Passes:
@@ -94,6 +110,12 @@ class Passes:
         Steps whose classes are kept, to be verified.
     progress : tqdm
         Counts the images.
+    by_label : collection of str
+        Sets whose hits are counted by label as well.
+    truths : mapping of str to ndarray of int64
+        True classes of the images of backdoored sets, by set.
+    extremes : bool
+        Whether orders need the maxima and zeros of the activations.
     """
 
     def __init__(
@@ -105,10 +127,16 @@ class Passes:
         budget: int,
         steps: list[int],
         progress: Any,
+        by_label: Collection[str] = (),
+        truths: Mapping[str, NDArray[np.int64]] | None = None,
+        extremes: bool = False,
     ) -> None:
         self.network, self.engine, self.size = network, engine, size
         self.steps, self.progress, self.rank_on = steps, progress, rank_on
+        self.by_label, self.truths, self.extremes = by_label, truths or {}, extremes
+        self.budget = budget
         self.store = CutStore(budget, network.pruned_value)
+        self.further: dict[str, CutStore] = {}
         signature = (((None, *network.input_shape), "float32"),)
         self._prefix = _compiled(network.prefix, signature)
         # Two networks, so that only the validation pass pays for the prune layer's output.
@@ -118,19 +146,34 @@ class Passes:
 
     def validation(self, images: ImageSet) -> NDArray[np.float64]:
         """Run the prefix on the validation set, keep its cut activations, return the means."""
+        return self.statistics(images, self.store).means
+
+    def statistics(self, images: ImageSet, store: CutStore | None = None) -> ActivationStatistics:
+        """Run the prefix on a set that decides an order; keep its cut activations.
+
+        They go to `store`, to one of the set's own by default.
+        """
         self.progress.set_description(f"{images.name}: prefix")
-        ranker = MeanActivation(self.network.n_channels)
+        if store is None:
+            store = self.further[images.name] = CutStore(self.budget, self.network.pruned_value)
+        ranker = ActivationStatistics(self.network.n_channels, extremes=self.extremes)
         for chunk in images.chunks(self.size):
             output = self._run(self._ranked, chunk)
             cut, ranked = output if self.rank_on == "prune" else (output, output)
             ranker.add(ranked)
-            self.store.append(self.engine.block(cut))
+            store.append(self.engine.block(cut))
             self.progress.update(len(chunk.labels))
-        return ranker.means
+        return ranker
 
     def kept(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
-        """Count the validation set at every step of every order, from its kept activations."""
-        return self._count(images, iter(self.store), orders)
+        """Count a set at every step of every order, from its kept activations."""
+        store = self.further.get(images.name, self.store)
+        return self._count(images, iter(store), orders)
+
+    def close(self) -> None:
+        """Let go of all kept activations."""
+        for store in (self.store, *self.further.values()):
+            store.close()
 
     def once(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
         """Stream a set through once and count it at every step of every order."""
@@ -152,7 +195,11 @@ class Passes:
         self, images: ImageSet, blocks: Iterator[Block], orders: list[NDArray[np.int64]]
     ) -> list[Tally]:
         self.progress.set_description(f"{images.name}: {len(orders[0])} steps")
-        tallies = [Tally.of(images, self.network.n_channels, self.steps) for _ in orders]
+        n_classes = self.network.n_classes if images.name in self.by_label else None
+        truth = self.truths.get(images.name)
+        tallies = [
+            Tally.of(images, self.network.n_channels, self.steps, n_classes, truth) for _ in orders
+        ]
         start = 0
         for found in self._all_steps(blocks, orders):
             count = found[0].classes.shape[1]

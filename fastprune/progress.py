@@ -16,7 +16,14 @@ def warn(message: str) -> None:
 
 
 def bar(total: int, *, shown: bool) -> Any:
-    """Return a tqdm bar that counts images: images/s and time left, on stderr."""
-    from tqdm.auto import tqdm
+    """Return a tqdm bar that counts images: images/s and time left; in a notebook, a widget.
+
+    A notebook without ipywidgets gets the bar of a terminal, of which tqdm would warn.
+    """
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)
+        from tqdm.auto import tqdm
 
     return tqdm(total=total, unit=" images", unit_scale=False, disable=not shown, leave=False)

@@ -4,55 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune import backend
+from fastprune.criteria import MEANINGS, Evidence, is_criterion, oracle_set, ordered, scores
 from fastprune.errors import OptionError
 
 Order: TypeAlias = str | Path | Sequence[int] | NDArray[np.integer]
-"""``"ascending"``, ``"descending"``, ``"random:SEED"``, a file of indices, or the indices."""
+"""A criterion's name, ``"random:SEED"``, a file of indices, or the indices."""
 
 RANK_ON = ("cut", "prune")
 
 
-class MeanActivation:
-    """Mean activation of each channel over a stream of activations, summed in float64.
-
-    Parameters
-    ----------
-    n_channels : int
-        Channels on the last axis.
-    """
-
-    def __init__(self, n_channels: int) -> None:
-        self._sums = np.zeros(n_channels, np.float64)
-        self._count = 0
-
-    def add(self, activations: Any) -> None:
-        """Add activations, float32 (images, …, channels), an array or a backend tensor."""
-        self._sums += backend.channel_sums(activations)
-        self._count += int(np.prod(activations.shape[:-1]))
-
-    @property
-    def means(self) -> NDArray[np.float64]:
-        """Mean of each channel, float64 (channels,)."""
-        return self._sums / max(self._count, 1)
-
-
-def make_order(order: Order, means: NDArray[np.float64]) -> NDArray[np.int64]:
+def make_order(order: Order, values: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the channels in the order in which they are pruned.
 
     Parameters
     ----------
     order : str, path or sequence of int
-        ``"ascending"`` (least active first), ``"descending"``, ``"random:SEED"``, a file of channel
+        A criterion of :data:`~fastprune.criteria.MEANINGS`, ``"random:SEED"``, a file of channel
         indices, or the indices themselves.
-    means : ndarray of float64, shape (n_channels,)
-        Mean activation of each channel on the clean validation set.
+    values : ndarray of float64, shape (n_channels,)
+        Score of each channel under the criterion, as of :func:`fastprune.criteria.scores`.
 
     Returns
     -------
@@ -66,7 +43,7 @@ def make_order(order: Order, means: NDArray[np.float64]) -> NDArray[np.int64]:
 
     References
     ----------
-    K. Liu, B. Dolan-Gavitt, S. Garg: Fine-Pruning, RAID 2018, arXiv:1805.12185.
+    ``ascending``: K. Liu, B. Dolan-Gavitt, S. Garg: Fine-Pruning, RAID 2018, arXiv:1805.12185.
 
     Examples
     --------
@@ -78,14 +55,12 @@ def make_order(order: Order, means: NDArray[np.float64]) -> NDArray[np.int64]:
             indices = np.asarray(order)
         except ValueError:  # lists of several lengths
             indices = np.array([])
-        return _permutation(indices, len(means), "the order given")
-    if order == "ascending":
-        return np.argsort(means, kind="stable").astype(np.int64)
-    if order == "descending":
-        return np.argsort(-means, kind="stable").astype(np.int64)
+        return _permutation(indices, len(values), "the order given")
+    if is_criterion(order):
+        return ordered(str(order), values)
     if found := re.fullmatch(r"random:(\d+)", str(order)):
-        return np.random.default_rng(int(found[1])).permutation(len(means)).astype(np.int64)
-    return _permutation(_read(Path(order)), len(means), str(order))
+        return np.random.default_rng(int(found[1])).permutation(len(values)).astype(np.int64)
+    return _permutation(_read(Path(order)), len(values), str(order))
 
 
 def check_order(order: Order) -> None:
@@ -97,10 +72,82 @@ def check_order(order: Order) -> None:
         When it is no known word and no file of integers.
     """
     known = isinstance(order, str) and (
-        order in ("ascending", "descending") or re.fullmatch(r"random:\d+", order)
+        is_criterion(order) or re.fullmatch(r"random:\d+", order)
     )
     if isinstance(order, str | Path) and not known:
         _read(Path(order))
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """The orders of a sweep.
+
+    Attributes
+    ----------
+    means : ndarray of float64, shape (n_channels,)
+        Mean activation of each channel on the clean validation set.
+    orders : list of ndarray of int64, shape (n_channels,)
+        Channels in the order in which they are pruned.
+    scores : list of ndarray of float64, shape (n_channels,), or None
+        What each order's criterion says of each channel; None for orders without one.
+    """
+
+    means: NDArray[np.float64]
+    orders: list[NDArray[np.int64]]
+    scores: list[NDArray[np.float64] | None]
+
+
+def rank(orders: Sequence[Order], evidence: Evidence) -> Ranked:
+    """Make every order from what is known of the channels.
+
+    Raises
+    ------
+    OptionError
+        As :func:`make_order`.
+    """
+    means = evidence.clean.means
+    scored = [scores(str(order), evidence) if is_criterion(order) else None for order in orders]
+    made = [
+        make_order(order, means if values is None else values)
+        for order, values in zip(orders, scored, strict=True)
+    ]
+    return Ranked(means, made, scored)
+
+
+def resolve_order(order: Order, backdoored: Sequence[str], twins: Sequence[str]) -> Order:
+    """Return an order with the set that an oracle looks at named.
+
+    Parameters
+    ----------
+    order : order
+        As for :func:`make_order`; ``"oracle"`` names no set.
+    backdoored : sequence of str
+        Names of the backdoored sets.
+    twins : sequence of str
+        Those that go with the validation set.
+
+    Raises
+    ------
+    OptionError
+        When an oracle's set does not exist, or it is not clear which is meant.
+    """
+    named = oracle_set(order)
+    if named is not None and named not in backdoored:
+        message = (
+            f"expected an oracle to look at a backdoored set; got {named!r}; there is "
+            f"{', '.join(backdoored) or 'none'}"
+        )
+        raise OptionError(message)
+    if not isinstance(order, str) or order != "oracle":
+        return order
+    choice = twins or backdoored
+    if len(choice) != 1:
+        message = (
+            f"expected an oracle to look at one backdoored set; got {', '.join(choice) or 'none'}; "
+            "name it, as in oracle:NAME"
+        )
+        raise OptionError(message)
+    return f"oracle:{choice[0]}"
 
 
 def order_name(order: Order) -> str:
@@ -113,8 +160,8 @@ def _read(path: Path) -> NDArray[Any]:
         words = path.read_text(encoding="utf-8").replace(",", " ").strip("[] \n").split()
     except (OSError, ValueError) as error:
         message = (
-            "expected the order to be ascending, descending, random:SEED or a text file of channel "
-            f"indices; got {str(path)!r}, which is none; check the spelling or the path"
+            f"expected the order to be {', '.join(MEANINGS)}, random:SEED or a text file of "
+            f"channel indices; got {str(path)!r}, which is none; check the spelling or the path"
         )
         raise OptionError(message) from error
     try:

@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastprune.criteria import oracle_set
 from fastprune.errors import OptionError, OutputError
 from fastprune.metrics import Counts, crossing
-
-COLUMNS = (
-    "set", "kind", "n_pruned", "fraction_pruned", "channel", "images", "hits", "rate",
-    "goodnet_hits", "goodnet_rate", "flagged", "flagged_rate",
-)  # fmt: skip
-"""Columns of ``sweep.csv`` and of :meth:`SweepResult.rows`."""
+from fastprune.rows import COLUMNS as COLUMNS
+from fastprune.rows import rows
+from fastprune.views import Views
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +30,14 @@ class Samples:
         Their labels.
     classes : ndarray of int64, shape (n_channels + 1, samples)
         Class of B′ at each ``n_pruned``; row 0 is B's.
+    truth : ndarray of int64, shape (samples,), or None
+        True classes of the images of a backdoored set, where they are known.
     """
 
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
     classes: NDArray[np.int64]
+    truth: NDArray[np.int64] | None = None
 
     def goodnet_classes(self, n_pruned: int, n_classes: int) -> NDArray[np.int64]:
         """Return G's class of each sample: B's where B and B′ agree, else `n_classes`."""
@@ -60,6 +61,8 @@ class SetResult:
         A few of its images.
     source : dict
         Where the images came from: path, bytes, images, dtype, fingerprint.
+    paired : str or None
+        Of a backdoored set: name of the clean set whose image i is its image i without the trigger.
     """
 
     name: str
@@ -67,10 +70,11 @@ class SetResult:
     counts: Counts
     samples: Samples
     source: Mapping[str, Any] = field(default_factory=dict)
+    paired: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class SweepResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class SweepResult(Views):
     """Every figure of one sweep: one network, one channel order, any number of sets.
 
     Attributes
@@ -79,8 +83,8 @@ class SweepResult:
         The network under test: path, name, n_classes, n_channels, prune_layer, cut_layer,
         input_shape, parameters, fingerprint, written_by.
     order_name : str
-        How the channels were ordered: ``"ascending"``, ``"descending"``, ``"random:SEED"`` or the
-        path of a file of channel indices.
+        How the channels were ordered: a criterion of :data:`fastprune.criteria.MEANINGS`,
+        ``"random:SEED"`` or the path of a file of channel indices.
     order : ndarray of int64, shape (n_channels,)
         Channels in the order in which they are pruned.
     activations : ndarray of float64, shape (n_channels,)
@@ -97,6 +101,8 @@ class SweepResult:
         How it was run, with which libraries, and how long each phase took (seconds).
     peak_memory : int
         Peak resident memory of the process, bytes.
+    scores : ndarray of float64, shape (n_channels,), or None
+        What the order's criterion says of each channel (indexed by channel); None without one.
     runtime : Network, optional
         The loaded network, so that B′ and G can be made without loading it again.
     """
@@ -113,6 +119,7 @@ class SweepResult:
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_memory: int = 0
+    scores: NDArray[np.float64] | None = None
     runtime: Any = field(default=None, repr=False)
 
     @property
@@ -124,6 +131,11 @@ class SweepResult:
     def n_classes(self) -> int:
         """Number of classes of B; G's extra class has this index."""
         return int(self.network["n_classes"])
+
+    @property
+    def oracle(self) -> str | None:
+        """The backdoored set that ordered the channels, which no defender has; None otherwise."""
+        return oracle_set(self.order_name)
 
     @property
     def crossings(self) -> dict[float, int | None]:
@@ -178,33 +190,11 @@ class SweepResult:
         return make_goodnet(self.loaded_network(), self.order[: self.step(drop, n_pruned)])
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield one dict per set and ``n_pruned`` with the keys of :data:`COLUMNS`.
+        """Yield one dict per set and ``n_pruned`` with the keys of :data:`~fastprune.rows.COLUMNS`.
 
-        The channel removed at a step is empty ("") at step 0.
+        What a set does not have, and the channel removed at step 0, is empty ("").
         """
-        channels = ["", *map(int, self.order)]
-        for part in self.sets.values():
-            counts = part.counts
-            for n_pruned, channel in enumerate(channels):
-                figures = (
-                    part.name, part.kind, n_pruned, n_pruned / self.n_channels, channel,
-                    counts.images, int(counts.hits[n_pruned]), float(counts.rate[n_pruned]),
-                    int(counts.goodnet_hits[n_pruned]), float(counts.goodnet_rate[n_pruned]),
-                    int(counts.flagged[n_pruned]), float(counts.flagged_rate[n_pruned]),
-                )  # fmt: skip
-                yield dict(zip(COLUMNS, figures, strict=True))
-
-    def table(self, *, every_step: bool = False) -> str:
-        """Return the drops, or every step, as a text table: percent of each set."""
-        from fastprune.report.tables import drops_table, steps_table
-
-        return steps_table(self) if every_step else drops_table(self)
-
-    def plot(self, folder: str | Path | None = None) -> Any:
-        """Draw the plots: into `folder` as PNG and SVG, or returned as figures by name."""
-        from fastprune.report.plots import draw, figures
-
-        return figures(self) if folder is None else draw(self, folder)
+        return rows(self)
 
     def save(self, folder: str | Path, *, plots: bool = True) -> Path:
         """Write the results directory: figures, plots, and B′ and G of every drop crossed.

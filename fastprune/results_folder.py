@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastprune.errors import OutputError
 from fastprune.files import whole_folder
-from fastprune.metrics import Counts
-from fastprune.result import COLUMNS, Samples, SetResult, SweepResult
+from fastprune.result import SweepResult
+from fastprune.results_json import FORMAT, as_json, from_json
+from fastprune.rows import COLUMNS
+from fastprune.spreadsheet import write_rows
 
-FORMAT = 1
-"""Version of ``sweep.json``; a reader refuses a newer one."""
+PAGE = "report.html"
+"""Where ``fastprune report`` writes by default."""
+LABEL_FILE = "class_hits.npz"
+"""Hits and images by label, of the sets where they are counted."""
 
 
 def save(result: SweepResult, folder: str | Path, *, plots: bool = True) -> Path:
@@ -23,13 +27,15 @@ def save(result: SweepResult, folder: str | Path, *, plots: bool = True) -> Path
     folder = Path(folder)
     with whole_folder(folder, last="sweep.json", replaces=_files_of(folder)) as staging:
         write_csv(result, staging / "sweep.csv")
+        _write_json(result.metrics(), staging / "metrics.json")
         np.savez_compressed(staging / "samples.npz", **_sample_arrays(result))
+        if by_label := _label_arrays(result):
+            np.savez_compressed(staging / LABEL_FILE, **by_label)
         _write_networks(result, staging)
         if plots:
             result.plot(staging)
         files = sorted(item.name for item in staging.iterdir())
-        text = json.dumps({**as_json(result), "files": files}, indent=1, allow_nan=False)
-        (staging / "sweep.json").write_text(text + "\n", encoding="utf-8")
+        _write_json({**as_json(result), "files": files}, staging / "sweep.json")
     return folder
 
 
@@ -45,12 +51,10 @@ def load(folder: str | Path) -> SweepResult:
                 "update fastprune"
             )
             raise OutputError(message)
-        # Opened here: np.load leaves a damaged file open.
-        with (
-            open(folder / "samples.npz", "rb") as file,
-            np.load(file, allow_pickle=False) as samples,
-        ):
-            return _from_json(found, samples)
+        arrays = _read_arrays(folder / "samples.npz")
+        if LABEL_FILE in found.get("files", ()):
+            arrays |= _read_arrays(folder / LABEL_FILE)
+        return from_json(found, arrays)
     except OutputError:
         raise
     except Exception as error:  # json, zipfile and numpy raise whatever damage makes them trip over
@@ -62,75 +66,36 @@ def load(folder: str | Path) -> SweepResult:
 
 
 def write_csv(result: SweepResult, path: Path) -> None:
-    """Write one row per set and ``n_pruned`` with the columns of :data:`COLUMNS`."""
+    """Write one row per set and ``n_pruned``: the columns of :data:`COLUMNS`, rates as shares."""
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(result.rows())
+        write_rows(file, COLUMNS, result.rows())
 
 
-def as_json(result: SweepResult) -> dict[str, Any]:
-    """Return everything but the sample images as values that JSON knows."""
+def _write_json(found: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    # Opened here: np.load leaves a damaged file open.
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _label_arrays(result: SweepResult) -> dict[str, Any]:
     return {
-        "format": FORMAT,
-        "network": dict(result.network),
-        "order_name": result.order_name,
-        "order": result.order.tolist(),
-        "activations": result.activations.tolist(),
-        "valid": result.valid,
-        "drops": list(result.drops),
-        "drop_kind": result.drop_kind,
-        "crossings": {f"{drop:g}": step for drop, step in result.crossings.items()},
-        "near_ties": result.near_ties,
-        "sets": {name: _set_json(part) for name, part in result.sets.items()},
-        "options": dict(result.options),
-        "versions": dict(result.versions),
-        "seconds": dict(result.seconds),
-        "peak_memory": result.peak_memory,
+        f"{index}_{key}": getattr(part.counts, key)
+        for index, part in enumerate(result.sets.values())
+        for key in ("class_hits", "class_images")
+        if getattr(part.counts, key) is not None
     }
-
-
-def _set_json(part: SetResult) -> dict[str, Any]:
-    counts = part.counts
-    return {
-        "kind": part.kind,
-        "source": dict(part.source),
-        "images": counts.images,
-        "hits": counts.hits.tolist(),
-        "goodnet_hits": counts.goodnet_hits.tolist(),
-        "flagged": counts.flagged.tolist(),
-        "near_ties": counts.near_ties.tolist(),
-    }
-
-
-def _from_json(found: dict[str, Any], samples: Any) -> SweepResult:
-    sets = {}
-    for index, (name, part) in enumerate(found["sets"].items()):
-        columns = ("hits", "goodnet_hits", "flagged", "near_ties")
-        counts = Counts(part["images"], *(np.array(part[column], np.int64) for column in columns))
-        shown = Samples(*(samples[f"{index}_{key}"] for key in ("images", "labels", "classes")))
-        sets[name] = SetResult(name, part["kind"], counts, shown, part["source"])
-    return SweepResult(
-        network=found["network"],
-        order_name=found["order_name"],
-        order=np.array(found["order"], np.int64),
-        activations=np.array(found["activations"], np.float64),
-        valid=found["valid"],
-        sets=sets,
-        drops=tuple(found["drops"]),
-        drop_kind=found["drop_kind"],
-        options=found["options"],
-        versions=found["versions"],
-        seconds=found["seconds"],
-        peak_memory=found["peak_memory"],
-    )
 
 
 def _sample_arrays(result: SweepResult) -> dict[str, Any]:
     return {
         f"{index}_{key}": getattr(part.samples, key)
         for index, part in enumerate(result.sets.values())
-        for key in ("images", "labels", "classes")
+        for key in ("images", "labels", "classes", "truth")
+        if getattr(part.samples, key) is not None
     }
 
 
@@ -149,9 +114,13 @@ def _write_networks(result: SweepResult, staging: Path) -> None:
 
 
 def _files_of(folder: Path) -> frozenset[str]:
-    """Return the names that an earlier run left in `folder`, by its own account."""
+    """Return the names that an earlier run left in `folder`, by its own account.
+
+    The page that was made of it later is among them: it tells of figures that are gone.
+    """
     try:
         found = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-        return frozenset(name for name in found["files"] if name and name == Path(name).name)
+        names = (name for name in found["files"] if name and name == Path(name).name)
+        return frozenset([*names, PAGE])
     except (OSError, ValueError, KeyError, TypeError):
         return frozenset()

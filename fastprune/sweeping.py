@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastprune import backend, machine
 from fastprune.batches import WORKING_SET, batch_size
+from fastprune.criteria import Evidence, needs_extremes, oracle_set, prune_kernel
 from fastprune.dataset import ImageSet, SetSource, open_sets
-from fastprune.errors import OptionError
 from fastprune.goodnet import scores_of
 from fastprune.network import Network, load_network
+from fastprune.options import check_options
+from fastprune.pairing import goes_with
 from fastprune.passes import Passes, Tally
 from fastprune.progress import bar, warn
-from fastprune.ranking import RANK_ON, Order, check_order, make_order, order_name
+from fastprune.ranking import Order, Ranked, order_name, rank, resolve_order
 from fastprune.result import Samples, SetResult, SweepResult
 from fastprune.suffix.select import make_engine
+from fastprune.truth import LabelSource, true_classes
 from fastprune.verify import verify_steps, verify_sweep
-
-DROP_KINDS = ("points", "relative")
 
 
 def sweep(
@@ -51,8 +51,9 @@ def sweep(
     clean, backdoored : mapping of str to path or (images, labels)
         Further sets by name; they are only measured.
     order : str, path or sequence of int
-        ``"ascending"`` mean activation, ``"descending"``, ``"random:SEED"``, a file of channel
-        indices, or the indices.
+        A criterion: ``"ascending"`` mean activation, ``"descending"``, ``"max"``, ``"apoz"``,
+        ``"l1"``, ``"l2"``, ``"fpgm"`` or ``"oracle:SET"`` (see :mod:`fastprune.criteria`);
+        ``"random:SEED"``, a file of channel indices, or the indices.
     **options
         As for :func:`sweep_orders`.
 
@@ -95,6 +96,8 @@ def sweep_orders(
     data_name: str = "data",
     label_name: str = "label",
     valid_name: str = "valid",
+    true_labels: Mapping[str, LabelSource] | None = None,
+    paired: Mapping[str, str] | None = None,
     progress: bool = False,
 ) -> list[SweepResult]:
     """Sweep several channel orders in one pass over the images.
@@ -110,7 +113,7 @@ def sweep_orders(
     drop_kind : {"points", "relative"}
         Whether a drop is in percentage points or in percent of B's clean accuracy.
     rank_on : {"cut", "prune"}
-        Where the mean activation is taken: at the cut layer or at the prune layer.
+        Where activations are taken to order channels: at the cut layer or at the prune layer.
     scale : float
         Pixels are divided by it: 1 or 255.
     cut_layer : str, optional
@@ -126,6 +129,12 @@ def sweep_orders(
         Names of the datasets in the files.
     valid_name : str
         Name of the validation set in the results.
+    true_labels : mapping of str to path or array of int
+        True classes of the images of backdoored sets, from HDF5 files that hold `label_name` or as
+        arrays: they give robust accuracy.
+    paired : mapping of str to str
+        Backdoored sets whose image i is image i of a clean set with the trigger, and that set,
+        whose labels are the true classes.
     progress : bool
         Show a progress bar on stderr.
 
@@ -135,7 +144,7 @@ def sweep_orders(
         One per order, in the order given.
     """
     options = {key: value for key, value in locals().items() if key in OPTIONS}
-    budget = _check_options(orders, drops, drop_kind, rank_on, scale, verify, memory)
+    budget = check_options(orders, drops, drop_kind, rank_on, scale, verify, memory)
     clock = Clock()
     with clock.phase("load"):
         loaded = load_network(network, cut_layer=cut_layer)
@@ -144,32 +153,47 @@ def sweep_orders(
             input_shape=loaded.input_shape, n_classes=loaded.n_classes, scale=scale,
             data=data_name, label=label_name,
         )  # fmt: skip
+        pairs = dict(paired or {})
+        truths = true_classes(
+            sets, true_labels or {}, pairs, n_classes=loaded.n_classes, label=label_name
+        )
+        orders = _resolved(orders, sets, pairs, valid_name)
         chosen = make_engine(loaded, engine, memory=budget // 4)
     steps = verify_steps(verify, loaded.n_channels)
     size = batch_size(
         loaded.graph.calls, loaded.graph.input, working_set=min(WORKING_SET, budget // 4)
     )
-    total = sum(len(images) for _, images in sets.values()) + len(sets[valid_name][1])
+    deciders = [valid_name, *dict.fromkeys(filter(None, map(oracle_set, orders)))]
+    total = sum(len(images) for _, images in sets.values())
+    total += sum(len(sets[name][1]) for name in deciders)
     with bar(total, shown=progress) as shown:
-        passes = Passes(loaded, chosen, rank_on, size, budget // 2, steps, shown)
-        tallies, means, made = _run(passes, sets, valid_name, orders, clock)
+        passes = Passes(
+            loaded, chosen, rank_on, size, budget // (2 * len(deciders)), steps, shown,
+            by_label=[name for name, (kind, _) in sets.items() if kind == "clean"],
+            truths=truths, extremes=any(map(needs_extremes, orders)),
+        )  # fmt: skip
+        tallies, ranked = _run(passes, sets, deciders, orders, clock)
     extras: list[dict[str, Any]] = [{} for _ in orders]
     if verify:
         with clock.phase("verify"):
             extras = [
-                {"verified": verify_sweep(loaded, sets, made[i], steps, tallies[i], 8 * size)}
-                for i in range(len(orders))
+                {"verified": verify_sweep(loaded, sets, made, steps, tallies[index], 8 * size)}
+                for index, made in enumerate(ranked.orders)
             ]
     _check_scale(loaded, sets[valid_name][1], tallies[0][valid_name], size)
-    about = {"engine_used": chosen.name, "batch_size": size}
+    about = {
+        "engine_used": chosen.name, "batch_size": size, "paired": pairs,
+        "true_labels": {name: _told(source) for name, source in (true_labels or {}).items()},
+    }  # fmt: skip
     return [
         SweepResult(
             network=loaded.describe(),
             order_name=order_name(order),
-            order=made[index],
-            activations=means,
+            order=ranked.orders[index],
+            activations=ranked.means,
+            scores=ranked.scores[index],
             valid=valid_name,
-            sets=_set_results(sets, tallies[index], scale),
+            sets=_set_results(sets, tallies[index], scale, pairs),
             drops=tuple(float(drop) for drop in drops),
             drop_kind=drop_kind,
             options={**options, **about, **extras[index]},
@@ -205,62 +229,48 @@ class Clock:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
 
 
+def _resolved(
+    orders: Sequence[Order],
+    sets: Mapping[str, tuple[str, ImageSet]],
+    paired: Mapping[str, str],
+    valid: str,
+) -> list[Order]:
+    backdoored = [name for name, (kind, _) in sets.items() if kind == "backdoored"]
+    twins = [name for name in backdoored if goes_with(name, paired.get(name), valid)]
+    return [resolve_order(order, backdoored, twins) for order in orders]
+
+
 def _run(
     passes: Passes,
     sets: Mapping[str, tuple[str, ImageSet]],
-    valid: str,
+    deciders: Sequence[str],
     orders: Sequence[Order],
     clock: Clock,
-) -> tuple[list[dict[str, Tally]], NDArray[np.float64], list[NDArray[np.int64]]]:
-    """Pass over all sets: tallies per order and set, mean activations, orders."""
+) -> tuple[list[dict[str, Tally]], Ranked]:
+    """Pass over all sets, first those that decide orders: tallies per order and set, orders."""
     try:
-        with clock.phase(f"{valid} prefix"):
-            means = passes.validation(sets[valid][1])
-        made = [make_order(order, means) for order in orders]
+        found = {}
+        for name in deciders:
+            with clock.phase(f"{name} prefix"):
+                store = passes.store if name == deciders[0] else None
+                found[name] = passes.statistics(sets[name][1], store)
+        kernel = prune_kernel(passes.network.cut.prune.operation)
+        evidence = Evidence(found[deciders[0]], kernel, found)
+        ranked = rank(orders, evidence)
         tallies: list[dict[str, Tally]] = [{} for _ in orders]
         for name, (_, images) in sets.items():
             with clock.phase(f"{name} steps"):
-                count = passes.kept if name == valid else passes.once
-                for per_order, tally in zip(tallies, count(images, made), strict=True):
+                count = passes.kept if name in deciders else passes.once
+                for per_order, tally in zip(tallies, count(images, ranked.orders), strict=True):
                     per_order[name] = tally
-        return tallies, means, made
+        return tallies, ranked
     finally:
-        passes.store.close()
+        passes.close()
 
 
-def _check_options(
-    orders: Sequence[Order],
-    drops: Sequence[float],
-    drop_kind: str,
-    rank_on: str,
-    scale: float,
-    verify: int,
-    memory: str | int,
-) -> int:
-    """Refuse options that cannot be meant; return the memory budget in bytes."""
-    if not orders:
-        message = "expected at least one order; got none"
-        raise OptionError(message)
-    for order in orders:
-        check_order(order)
-    names = {f"{drop:g}" for drop in drops}  # as files and JSON name them
-    if not all(0 < drop <= 100 for drop in drops) or len(names) != len(drops):
-        message = f"expected drops above 0 and up to 100 (percent), each once; got {list(drops)}"
-        raise OptionError(message)
-    for value, known, what in (
-        (drop_kind, DROP_KINDS, "drop_kind"),
-        (rank_on, RANK_ON, "rank_on"),
-    ):
-        if value not in known:
-            message = f"expected {what} to be one of {', '.join(known)}; got {value!r}"
-            raise OptionError(message)
-    if not (np.isfinite(scale) and scale > 0):
-        message = f"expected a scale above 0, such as 1 or 255; got {scale}"
-        raise OptionError(message)
-    if verify < 0:
-        message = f"expected a number of steps to verify; got {verify}"
-        raise OptionError(message)
-    return machine.parse_size(memory)
+def _told(source: LabelSource) -> str:
+    """Return how results call the source of true labels."""
+    return str(source) if isinstance(source, str | Path) else "given"
 
 
 def _check_scale(network: Network, images: ImageSet, tally: Tally, size: int) -> None:
@@ -280,12 +290,19 @@ def _check_scale(network: Network, images: ImageSet, tally: Tally, size: int) ->
 
 
 def _set_results(
-    sets: Mapping[str, tuple[str, ImageSet]], tallies: Mapping[str, Tally], scale: float
+    sets: Mapping[str, tuple[str, ImageSet]],
+    tallies: Mapping[str, Tally],
+    scale: float,
+    paired: Mapping[str, str],
 ) -> dict[str, SetResult]:
     found = {}
     for name, (kind, images) in sets.items():
         tally = tallies[name]
         chunk = images.take(tally.samples)
-        samples = Samples(chunk.images * np.float32(scale), chunk.labels, tally.sample_classes)
-        found[name] = SetResult(name, kind, tally.counts, samples, images.describe())
+        truth = None if tally.truth is None else tally.truth[tally.samples]
+        samples = Samples(
+            chunk.images * np.float32(scale), chunk.labels, tally.sample_classes, truth
+        )
+        about = images.describe()
+        found[name] = SetResult(name, kind, tally.counts, samples, about, paired.get(name))
     return found

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastprune import backend, reference
 from fastprune.dataset import ImageSet
-from fastprune.errors import FastpruneError, OptionError
+from fastprune.errors import OptionError, VerificationError
 from fastprune.network import Network
 from fastprune.passes import Tally
 
@@ -48,7 +48,7 @@ def verify_sweep(
 
     Raises
     ------
-    FastpruneError
+    VerificationError
         When a class differs that is no near-tie.
     """
     compared = ties = 0
@@ -68,7 +68,7 @@ def verify_sweep(
                         f"expected the classes of plain Keras; got another for image {image} of "
                         f"{name} at n_pruned {step}; run with --engine keras and report this"
                     )
-                    raise FastpruneError(message)
+                    raise VerificationError(message)
                 compared += len(expected)
                 ties += int(different.sum())
     return {"steps": steps, "compared": compared, "different_near_ties": ties}

@@ -23,7 +23,9 @@ from fastprune.cli.parser import make_parser
 from fastprune.errors import DataError
 from fastprune.result import COLUMNS, SweepResult
 
-COMMANDS = ("sweep", "demo", "evaluate", "plot")
+COMMANDS = (
+    "sweep", "demo", "report", "plot", "evaluate", "predict", "inspect", "make-set", "completion",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,53 @@ def test_several_orders_get_a_folder_each(run, files, tmp_path):
     assert {row["order"] for row in rows} == {"ascending", "descending"}
 
 
+def test_several_orders_are_compared(run, files, tmp_path):
+    orders = "ascending,max,apoz,l1,l2,fpgm,random:0,oracle"
+    status, out, err = run(*sweep(files, "--order", orders, "--out", "o"))
+    assert (status, err) == (0, "")
+    names = [line.split()[0] for line in out.splitlines() if line]
+    for name in (*orders.split(",")[:-1], "oracle:bd*"):
+        assert name in names
+    assert "as no defender can" in out
+    assert "o/max, o/apoz" in out
+    folder = tmp_path / "here/o"
+    rows = list(csv.DictReader(io.StringIO((folder / "compare.csv").read_text())))
+    assert {row["order"] for row in rows} == {*orders.split(",")[:-1], "oracle:bd"}
+    assert json.loads((folder / "compare.json").read_text())["clean_set"] == "test"
+    assert SweepResult.load(folder / "oracle").oracle == "bd"
+    assert not (folder / "compare.png").exists(), "--no-plots"
+
+
+def test_true_labels_and_pairs(run, files, write_set):
+    few = write_set("few.h5", n=10)
+    status, out, _ = run(*sweep(files, "--true-label", f"bd={few}", "--format", "json"))
+    found = json.loads(out)
+    assert (status, len(found["sets"]["bd"]["true_hits"])) == (0, 7)
+    assert found["options"]["true_labels"] == {"bd": str(few)}
+    more = ("--clean", f"few={few}", "--paired", "bd=few")
+    status, out, _ = run(*sweep(files, *more, "--format", "json"))
+    assert json.loads(out)["sets"]["bd"]["true_hits"] == found["sets"]["bd"]["true_hits"]
+    assert json.loads(out)["sets"]["bd"]["paired"] == "few"
+    text = run(*sweep(files, *more))[1]
+    assert "G as a detector" in text
+    for wrong, words in (
+        (("--paired", "bd=test"), "got 10 and 20"),
+        (("--paired", "x=test"), "got 'x'"),
+        (("--paired", "bd=x"), "there is valid, test"),
+        (("--paired", "bd=test", "--paired", "bd=valid"), "every --paired set"),
+        (("--true-label", f"x={few}"), "there is bd"),
+        (("--true-label", "bd=none.h5"), "no such file"),
+        (("--order", "oracle:x"), "got 'x'; there is bd"),
+        (("--order", "upward"), "fpgm, oracle, random:SEED"),
+    ):
+        status, out, err = run(*sweep(files, *wrong))
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert words in err
+    for option in ("--paired", "--true-label"):
+        with pytest.raises(SystemExit, match="2"):
+            run(*sweep(files, option, "bd"))
+
+
 def test_evaluate_formats(run, files):
     arguments = ["evaluate", files["test"], files["bd"], files["model"]]
     status, out, err = run(*arguments, "--format", "json")
@@ -167,7 +216,7 @@ def test_the_labs_network_or_its_weights_are_found(tmp_path, files):
 
 def test_missing_files_of_the_lab_are_named(run, tmp_path, files):
     status, out, err = run("sweep")
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     for name in ("cl/valid.h5", "cl/test.h5", "bd/bd_valid.h5", "bd/bd_test.h5", "bd_net.h5"):
         assert name in err
     assert len(err.splitlines()) == 1
@@ -340,7 +389,7 @@ def test_bad_input_takes_one_line_and_leaves_nothing(run, files, tmp_path, name)
     arguments = make(tmp_path, files)
     before = everything_below(tmp_path)
     status, out, err = run(*arguments)
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert len(err.splitlines()) == 1, err
     assert err.startswith("fastprune: error: expected ")
     assert word in err
@@ -352,7 +401,7 @@ def test_evaluating_b_with_g_as_its_repaired_network(run, files):
     arguments = ["evaluate", files["test"], files["bd"], files["model"]]
     assert run(*sweep(files, "--drops", "1"))[0] == 0
     status, out, err = run(*arguments, "results/goodnet_1.keras")
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert "the input and the classes of B" in err
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastprune.metrics import Counts, crossing
+from fastprune.metrics import Counter, Counts, crossing
 
 STEPS = 5
 images = st.integers(0, 12)
@@ -19,38 +19,52 @@ images = st.integers(0, 12)
 
 @st.composite
 def chunks(draw):
-    """Classes (steps, images) of three classes, labels, near-ties of each image and step."""
+    """Classes (steps, images) of three classes, labels, true classes, near-ties."""
     n = draw(images)
     rows = st.lists(st.integers(0, 2), min_size=n, max_size=n)
     classes = np.array(draw(st.lists(rows, min_size=STEPS, max_size=STEPS)), np.int32)
     ties = np.array(draw(st.lists(rows, min_size=STEPS, max_size=STEPS)), np.int32) == 0
-    return classes.reshape(STEPS, n), np.array(draw(rows), np.int64), ties.reshape(STEPS, n)
+    labels, truth = (np.array(draw(rows), np.int64) for _ in range(2))
+    return classes.reshape(STEPS, n), labels, truth, ties.reshape(STEPS, n)
 
 
-def counted(classes, labels, ties):
-    return Counts.of(classes, labels, ties.sum(axis=1))
+def counted(classes, labels, truth, ties, *, by_label=True, truths=True):
+    extra = {"n_classes": 3 if by_label else None, "true_labels": truth if truths else None}
+    return Counts.of(classes, labels, ties.sum(axis=1), **extra)
+
+
+known = st.fixed_dictionaries({"by_label": st.booleans(), "truths": st.booleans()})
+"""What is counted beyond the least."""
 
 
 def same(first, second):
     for field in fields(Counts):
-        np.testing.assert_array_equal(getattr(first, field.name), getattr(second, field.name))
-        assert np.asarray(getattr(first, field.name)).dtype.kind == "i"
+        one, other = getattr(first, field.name), getattr(second, field.name)
+        assert (one is None) == (other is None), field.name
+        if one is not None:
+            np.testing.assert_array_equal(one, other)
+            assert np.asarray(one).dtype.kind == "i"
     return True
 
 
 @given(chunks(), st.data())
 def test_any_chunking_gives_the_same_counts(chunk, data):
-    classes, labels, ties = chunk
+    classes, labels, truth, ties = chunk
     bounds = sorted(data.draw(st.lists(st.integers(0, len(labels)), max_size=4)))
     total = Counts.empty(STEPS - 1)
+    counter = Counter(STEPS - 1, n_classes=3, truth=True)
     for part in np.split(np.arange(len(labels)), bounds):
-        total = total.merge(counted(classes[:, part], labels[part], ties[:, part]))
-    assert same(total, counted(classes, labels, ties))
+        chunk = classes[:, part], labels[part], truth[part], ties[:, part]
+        total = total.merge(counted(*chunk))
+        counter.add(chunk[0], chunk[1], chunk[3].sum(axis=1), chunk[2])
+    whole = counted(classes, labels, truth, ties)
+    assert same(total, whole)
+    assert same(counter.counts, whole)
 
 
-@given(chunks(), chunks(), chunks())
-def test_merge_is_associative_and_commutative_with_empty_as_identity(a, b, c):
-    a, b, c = (counted(*chunk) for chunk in (a, b, c))
+@given(chunks(), chunks(), chunks(), st.tuples(known, known, known))
+def test_merge_is_associative_and_commutative_with_empty_as_identity(a, b, c, extra):
+    a, b, c = (counted(*chunk, **more) for chunk, more in zip((a, b, c), extra, strict=True))
     assert same(a.merge(b).merge(c), a.merge(b.merge(c)))
     assert same(a.merge(b), b.merge(a))
     assert same(Counts.empty(STEPS - 1).merge(a), a)
@@ -59,16 +73,17 @@ def test_merge_is_associative_and_commutative_with_empty_as_identity(a, b, c):
 
 @given(chunks())
 def test_goodnet_of_equal_networks_is_the_network(chunk):
-    classes, labels, ties = chunk
-    counts = counted(np.broadcast_to(classes[0], classes.shape), labels, ties)
+    classes, labels, truth, ties = chunk
+    counts = counted(np.broadcast_to(classes[0], classes.shape), labels, truth, ties)
+    np.testing.assert_array_equal(counts.goodnet_true_hits, counts.true_hits)
     np.testing.assert_array_equal(counts.goodnet_hits, counts.hits)
     assert not counts.flagged.any()
 
 
 @given(chunks())
 def test_goodnet_is_right_where_both_networks_are(chunk):
-    classes, labels, ties = chunk
-    counts = counted(classes, labels, ties)
+    classes, labels, truth, ties = chunk
+    counts = counted(classes, labels, truth, ties)
     assert (counts.goodnet_hits <= np.minimum(counts.hits, counts.hits[0])).all()
     assert (counts.goodnet_hits + counts.flagged <= counts.images).all()
     assert counts.flagged[0] == 0
@@ -77,8 +92,8 @@ def test_goodnet_is_right_where_both_networks_are(chunk):
 
 @given(chunks())
 def test_counts_are_those_of_a_loop(chunk):
-    classes, labels, ties = chunk
-    counts = counted(classes, labels, ties)
+    classes, labels, truth, ties = chunk
+    counts = counted(classes, labels, truth, ties)
     n_classes = 3
     for step in range(STEPS):
         goodnet = [
@@ -90,6 +105,25 @@ def test_counts_are_those_of_a_loop(chunk):
         assert counts.goodnet_hits[step] == sum(c == y for c, y in pairs)
         assert counts.flagged[step] == sum(c == n_classes for c in goodnet)
         assert counts.near_ties[step] == sum(ties[step])
+        for label in range(3):
+            at = labels == label
+            assert counts.class_images[label] == sum(at)
+            assert counts.class_hits[step, label] == sum(classes[step][at] == label)
+        assert counts.true_hits[step] == sum(classes[step] == truth)
+        assert counts.goodnet_true_hits[step] == sum(np.array(goodnet) == truth)
+        other = truth != labels
+        assert counts.others == sum(other)
+        assert counts.other_hits[step] == sum(classes[step][other] == labels[other])
+
+
+def test_what_was_not_counted_of_all_images_is_not_known():
+    none = np.zeros((STEPS, 2), bool)
+    chunk = none.astype(int), np.array([0, 1]), np.array([1, 1]), none
+    whole, less = counted(*chunk), counted(*chunk, by_label=False, truths=False)
+    for both in (whole.merge(less), less.merge(whole)):
+        assert both.images == 4
+        assert both.hits.tolist() == [2] * STEPS
+        assert both.class_hits is both.true_hits is both.others is None
 
 
 def test_rates_and_missing_near_ties():

@@ -383,7 +383,7 @@ def test_tables_load_no_matplotlib_and_plots_no_pyplot():
     code = (
         "import sys; import fastprune.report.tables, fastprune.report.plots as plots; "
         "assert not {'matplotlib', 'tensorflow', 'keras'} & set(sys.modules); "
-        "plots._settings().__enter__(); "
+        "plots.settings().__enter__(); "
         "from fastprune.report.style import new_figure; new_figure(1, 1); "
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )

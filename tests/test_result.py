@@ -73,7 +73,7 @@ NETWORK_FILES = {
     *(f"repaired_{drop}.{suffix}" for drop in (5, 25) for suffix in ("keras", "h5")),
     *(f"goodnet_{drop}.keras" for drop in (5, 25)),
 }
-FILES = {"sweep.json", "sweep.csv", "samples.npz"} | NETWORK_FILES
+FILES = {"sweep.json", "sweep.csv", "metrics.json", "samples.npz"} | NETWORK_FILES
 
 
 def test_what_is_saved_is_loaded(result, tmp_path):

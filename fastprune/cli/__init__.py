@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import io
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from typing import Any
 
-from fastprune.errors import FastpruneError
+from fastprune.cli import exits
+from fastprune.errors import FastpruneError, OptionError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,40 +27,88 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 with one line on stderr when something given cannot be used; 2 for a wrong call; 130
-        when interrupted.
-    """
-    from fastprune.cli.parser import make_parser
+        One of :data:`fastprune.cli.exits.STATUSES`. Whatever is not 0 is told on stderr: in one
+        line, or with ``--format json`` as one JSON object ``{"error": …, "exit_status": …}``.
 
+    Raises
+    ------
+    SystemExit
+        From argparse: 0 for ``--help`` and ``--version``, 2 for a wrong call.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    as_json = exits.wants_json(words)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # B′ on a terminal that has no such letter
-    arguments = make_parser().parse_args(argv)
-    warnings.showwarning = _say
+    warnings.showwarning = _sayer(as_json)
     try:
-        _import_keras_quietly()
-        status: int = arguments.run(arguments)
-        sys.stdout.flush()  # here, where a closed pipe is still caught
+        return _run(words, as_json)
     except FastpruneError as error:
-        # A path or a layer's name may hold line breaks or escape sequences.
-        line = "".join(letter if letter.isprintable() else "?" for letter in str(error))
-        print(f"fastprune: error: {line}", file=sys.stderr)
-        return 1
-    except ImportError as error:
-        print(f"fastprune: error: expected Keras and its backend; got {error}; install them or "
-              "choose another KERAS_BACKEND", file=sys.stderr)  # fmt: skip
-        return 1
-    except BrokenPipeError:  # a reader such as head has seen enough
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
-        return 0
+        return exits.fail(error.exit_status, str(error), as_json=as_json)
+    except BrokenPipeError:
+        return exits.leave_quietly()
     except KeyboardInterrupt:
-        print("fastprune: interrupted; no file was left half-written", file=sys.stderr)
-        return 130
+        return exits.interrupted(as_json=as_json)
+    except Exception as error:
+        return exits.fault(error, as_json=as_json)
+
+
+def _run(words: list[str], as_json: bool) -> int:
+    try:
+        arguments = _parse(words, as_json)
+    finally:
+        sys.stdout.flush()  # a help text, here where a closed pipe is still caught
+    if as_json and not sys.stderr.isatty():
+        arguments.quiet = True  # a progress bar is nothing for a script
+    if arguments.needs_keras:
+        import_keras_quietly()
+    status: int = arguments.run(arguments)
+    sys.stdout.flush()
     return status
 
 
-def _import_keras_quietly() -> None:
+def _parse(words: list[str], as_json: bool) -> argparse.Namespace:
+    """Parse a call; a wrong one exits 2 after the usage or, for a script, its reason alone."""
+    from fastprune.cli.parser import make_parser
+
+    if not as_json:
+        return make_parser().parse_args(words)
+    told = io.StringIO()
+    try:
+        with redirect_stderr(told):
+            return make_parser().parse_args(words)
+    except SystemExit as end:
+        if end.code:
+            _, _, reason = told.getvalue().partition(": error: ")
+            exits.fail(2, reason.strip(), as_json=True)
+        raise
+
+
+def say_error(error: FastpruneError, *, as_json: bool = False) -> None:
+    """Say on stderr what is wrong with one of several files; the command goes on."""
+    exits.say("error", str(error), as_json=as_json)
+
+
+def import_keras_quietly() -> None:
     """Import Keras and its backend without their start-up talk on stderr.
+
+    Raises
+    ------
+    OptionError
+        When one of them cannot be imported.
+    """
+    try:
+        _import_keras()
+    except ImportError as error:
+        message = (
+            f"expected Keras and its backend; got {error}; install them or choose another "
+            "KERAS_BACKEND"
+        )
+        raise OptionError(message) from error
+
+
+def _import_keras() -> None:
+    """Import Keras with stderr turned away.
 
     TensorFlow logs which instructions it found and which GPUs it did not before it reads its own
     log level, so the file descriptor is turned away while it loads; errors are still raised.
@@ -74,9 +125,13 @@ def _import_keras_quietly() -> None:
         os.close(nowhere)
 
 
-def _say(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
-    """Show our own warnings as one line, other libraries' not at all."""
-    from fastprune.progress import FastpruneWarning
+def _sayer(as_json: bool) -> Callable[..., None]:
+    """Return what shows our own warnings as one line, other libraries' not at all."""
 
-    if issubclass(category, FastpruneWarning):
-        print(f"fastprune: warning: {message}", file=sys.stderr)
+    def show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+        from fastprune.progress import FastpruneWarning
+
+        if issubclass(category, FastpruneWarning):
+            exits.say("warning", str(message), as_json=as_json)
+
+    return show

@@ -29,7 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.quiet:
         print(f"rendering {2 * (n_valid + n_test):,} images …", file=sys.stderr)
     write_lab(folder, n_valid=n_valid, n_test=n_test)
-    options = ["sweep", "--out", str(out), *(["--quiet"] if arguments.quiet else [])]
+    # The lab's backdoored images are the clean ones with the trigger on.
+    paired = ["--paired", "bd_valid=valid", "--paired", "bd_test=test"]
+    options = ["sweep", "--out", str(out), *paired, *(["--quiet"] if arguments.quiet else [])]
     results = sweep.sweep_files(
         find_lab(folder), ["ascending"], make_parser().parse_args(options)
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print clean accuracy and attack success rate, in the lab's own two lines by default."""
     from fastprune.evaluation import evaluate
+    from fastprune.spreadsheet import write_rows
 
     found = evaluate(
         arguments.clean, arguments.backdoored, arguments.model, arguments.repaired,
@@ -23,8 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps(figures))
     elif arguments.format == "csv":
-        print(",".join(figures))
-        print(",".join(str(value) for value in figures.values()))
+        write_rows(sys.stdout, list(figures), [figures])
     else:
         print("Clean Classification accuracy:", found.clean_accuracy * 100)
         print("Attack Success Rate:", found.attack_success_rate * 100)

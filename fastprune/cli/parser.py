@@ -1,4 +1,4 @@
-"""Every command and option. Imports nothing but argparse, so that --help is instant."""
+"""Every command and option. Imports nothing heavy, so that --help is instant."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fastprune import __version__
+from fastprune.cli.exits import STATUSES
+from fastprune.cli.file_commands import add_inspect, add_make_set, add_predict
 
 DESCRIPTION = """
 The pruning defense on backdoored networks: prune the channels of a late convolution one by one,
@@ -21,12 +23,20 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastprune",
         description=DESCRIPTION,
-        epilog="Start with fastprune demo; fastprune COMMAND --help says more of each.",
+        epilog=f"Start with fastprune demo; fastprune COMMAND --help says more of each. {_exits()}",
     )
     parser.add_argument("--version", action="version", version=f"fastprune {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_sweep, _demo, _evaluate, _plot):
+    for add in (_sweep, _demo, _report, _plot, _evaluate):
         add(commands)
+    for name, summary, needs_keras, fill in (
+        ("inspect", "say what a network, a set or a results directory is", False, add_inspect),
+        ("predict", "class and confidence of image files by B, B', or G", True, add_predict),
+        ("make-set", "build a set from images, or a backdoored one from a clean one", False,
+         add_make_set),
+    ):  # fmt: skip
+        fill(_command(commands, name, summary, needs_keras=needs_keras))
+    _completion(commands)
     return parser
 
 
@@ -41,14 +51,23 @@ def _sweep(commands: Any) -> None:
                      help="a further clean set; repeatable")  # fmt: skip
     lab.add_argument("--backdoored", type=_named, action="append", default=[], metavar="NAME=FILE",
                      help="a backdoored set, labels the target class; repeatable")  # fmt: skip
+    lab.add_argument("--true-label", type=_named, action="append", default=[],
+                     metavar="NAME=FILE", help="HDF5 file with the true classes of a backdoored "
+                     "set, for robust accuracy; repeatable")  # fmt: skip
+    lab.add_argument("--paired", type=_pair, action="append", default=[], metavar="NAME=CLEAN",
+                     help="image i of a backdoored set is image i of this clean set with the "
+                          "trigger; repeatable")  # fmt: skip
     _reading(lab)
     defense = parser.add_argument_group("defense")
     defense.add_argument("--order", default="ascending", metavar="ORDER",
-                         help="ascending mean activation (default), descending, random:SEED, or a "
-                              "file of channel indices; several, separated by commas, share one "
-                              "pass and get a folder each below --out")  # fmt: skip
+                         help="by mean activation: ascending (default), descending; by largest "
+                              "activation: max; by share of zeros: apoz; by the kernel: l1, l2, "
+                              "fpgm; random:SEED; a file of channel indices; oracle:NAME, by "
+                              "activation on a backdoored set less that on clean images, which no "
+                              "defender has; several, separated by commas, share one pass, get a "
+                              "folder each below --out and are compared")  # fmt: skip
     defense.add_argument("--rank-on", choices=("cut", "prune"), default="cut",
-                         help="order by mean activation at the cut layer (default) or at "
+                         help="take activations for the order at the cut layer (default) or at "
                               "the prune layer")  # fmt: skip
     defense.add_argument("--cut-layer", metavar="NAME",
                          help="layer to cut at (default: the last possible)")  # fmt: skip
@@ -104,10 +123,37 @@ def _evaluate(commands: Any) -> None:
 
 
 def _plot(commands: Any) -> None:
-    parser = _command(commands, "plot", "draw the plots of a results directory again")
+    parser = _command(
+        commands, "plot", "draw the plots of a results directory again", needs_keras=False
+    )
     parser.add_argument("results", type=Path, metavar="RESULTS", help="results directory")
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="where to draw (default: the results directory)")  # fmt: skip
+    parser.add_argument("--format", choices=("text", "json"), default="text",
+                        help="of stdout (default: text)")  # fmt: skip
+
+
+def _report(commands: Any) -> None:
+    parser = _command(
+        commands, "report", "make one HTML page of a results directory", needs_keras=False
+    )
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="results directory")
+    parser.add_argument("--out", type=Path, metavar="FILE",
+                        help="where to write it (default: report.html in the results "
+                             "directory)")  # fmt: skip
+    parser.add_argument("--drop", type=float, metavar="X",
+                        help="drop that the story tells of and the slider starts at (default: "
+                             "the largest that is crossed)")  # fmt: skip
+    parser.add_argument("--format", choices=("text", "json"), default="text",
+                        help="of stdout (default: text)")  # fmt: skip
+
+
+def _completion(commands: Any) -> None:
+    parser = _command(
+        commands, "completion", "print what a shell needs to complete fastprune", needs_keras=False
+    )
+    parser.epilog = 'bash and zsh: eval "$(fastprune completion bash)" in the start-up file'
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell")
     parser.add_argument("--format", choices=("text", "json"), default="text",
                         help="of stdout (default: text)")  # fmt: skip
 
@@ -127,17 +173,23 @@ def _output(group: Any) -> None:
     group.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
 
-def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
+def _exits() -> str:
+    return "Exit status: " + "; ".join(f"{code} {words}" for code, words in STATUSES.items()) + "."
+
+
+def _command(
+    commands: Any, name: str, summary: str, *, needs_keras: bool = True
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
     )
-    parser.set_defaults(run=_handler(name))
+    parser.set_defaults(run=_handler(name), needs_keras=needs_keras)
     return parser
 
 
 def _handler(name: str) -> Callable[[argparse.Namespace], int]:
     def run(arguments: argparse.Namespace) -> int:
-        status: int = import_module(f"fastprune.cli.{name}").run(arguments)
+        status: int = import_module(f"fastprune.cli.{name.replace('-', '_')}").run(arguments)
         return status
 
     return run
@@ -149,6 +201,14 @@ def _named(text: str) -> tuple[str, Path]:
         message = f"expected NAME=FILE; got {text!r}"
         raise argparse.ArgumentTypeError(message)
     return name, Path(path)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, clean = text.partition("=")
+    if not (name and equals and clean):
+        message = f"expected NAME=CLEAN, the names of two sets; got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return name, clean
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastprune.cli.layout import LabFiles, find_lab
+from fastprune.comparison import compare
 from fastprune.errors import OptionError
 from fastprune.files import check_writable
 from fastprune.result import COLUMNS, SweepResult
+from fastprune.spreadsheet import write_rows
+
+Value = TypeVar("Value")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,6 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     results = sweep_files(files, orders, arguments)
     for result, folder in zip(results, folders, strict=True):
         result.save(folder, plots=not arguments.no_plots)
+    if len(results) > 1:
+        compare(results).save(arguments.out, plots=not arguments.no_plots)
     show(results, folders, arguments.format)
     return 0
 
@@ -44,13 +49,14 @@ def sweep_files(
         rank_on=arguments.rank_on, scale=arguments.scale, cut_layer=arguments.cut_layer,
         engine=arguments.engine, memory=arguments.memory, verify=arguments.verify,
         data_name=arguments.data_name, label_name=arguments.label_name,
-        progress=not arguments.quiet,
+        true_labels=_once("--true-label", arguments.true_label),
+        paired=_once("--paired", arguments.paired), progress=not arguments.quiet,
     )  # fmt: skip
 
 
 def show(results: list[SweepResult], folders: list[Path], form: str) -> None:
     """Print results: text, one JSON object, or every row as CSV."""
-    from fastprune.results_folder import as_json
+    from fastprune.results_json import as_json
 
     if form == "json":
         found: list[Any] = [
@@ -60,27 +66,19 @@ def show(results: list[SweepResult], folders: list[Path], form: str) -> None:
         print(json.dumps(found[0] if len(found) == 1 else found))
     elif form == "csv":
         columns = COLUMNS if len(results) == 1 else ("order", *COLUMNS)
-        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-        writer.writeheader()
-        for result in results:
-            extra = {} if len(results) == 1 else {"order": result.order_name}
-            writer.writerows({**extra, **row} for row in result.rows())
+        rows = ({"order": result.order_name, **row} for result in results for row in result.rows())
+        write_rows(sys.stdout, columns, ({key: row[key] for key in columns} for row in rows))
+    elif len(results) == 1:
+        print(text(results[0], folders[0]))
     else:
-        for result, folder in zip(results, folders, strict=True):
-            print(text(result, folder))
+        print(f"{compare(results).table()}\n\n{footer(results)}")
+        print(f"comparison in {folders[0].parent}, results in {', '.join(map(str, folders))}")
 
 
 def text(result: SweepResult, folder: Path) -> str:
     """Return what a person reads at the end of a sweep."""
-    from fastprune.report.tables import order_lines
+    from fastprune.report.tables import detector_table, order_lines
 
-    spent = sum(result.seconds.values())
-    images = sum(part.counts.images for part in result.sets.values())
-    ties = (
-        f"{result.near_ties} near-ties (two best scores closer than float32 can tell) were decided "
-        "by a plain forward"
-    )
-    verified = result.options.get("verified")
     lines = [
         f"{result.network['name']}: {result.n_channels} channels of "
         f"{result.network['prune_layer']}, cut at {result.network['cut_layer']}, "
@@ -90,16 +88,33 @@ def text(result: SweepResult, folder: Path) -> str:
         "",
         result.table(),
         "",
-        f"{images:,} images x {result.n_channels + 1} steps in {spent:.1f} s, peak memory "
-        f"{result.peak_memory / 1e6:.0f} MB; {ties}",
+        detector_table(result),
+        "",
+        footer([result]),
+        f"results in {folder}",
     ]
-    if verified:
+    return "\n".join(lines)
+
+
+def footer(results: list[SweepResult]) -> str:
+    """Return what the sweep of all orders took, and what was verified."""
+    first = results[0]
+    spent, ties = sum(first.seconds.values()), sum(result.near_ties for result in results)
+    images = sum(part.counts.images for part in first.sets.values())
+    orders = f" x {len(results)} orders" if len(results) > 1 else ""
+    lines = [
+        f"{images:,} images x {first.n_channels + 1} steps{orders} in {spent:.1f} s, peak memory "
+        f"{first.peak_memory / 1e6:.0f} MB; {ties} near-ties (two best scores closer than float32 "
+        "can tell) were decided by a plain forward"
+    ]
+    checks = [result.options["verified"] for result in results if "verified" in result.options]
+    if checks:
         lines.append(
-            f"verified with plain Keras: {verified['compared']:,} classes at steps "
-            f"{', '.join(map(str, verified['steps']))}; {verified['different_near_ties']} "
-            "near-ties differ"
+            f"verified with plain Keras: {sum(check['compared'] for check in checks):,} classes at "
+            f"steps {', '.join(map(str, checks[0]['steps']))}; "
+            f"{sum(check['different_near_ties'] for check in checks)} near-ties differ"
         )
-    return "\n".join([*lines, f"results in {folder}"])
+    return "\n".join(lines)
 
 
 def _files(arguments: argparse.Namespace) -> LabFiles:
@@ -113,14 +128,18 @@ def _files(arguments: argparse.Namespace) -> LabFiles:
             f"--model {arguments.model}, --valid {arguments.valid}, --lab {arguments.lab}"
         )
         raise OptionError(message)
-    for option, sets in (("--clean", arguments.clean), ("--backdoored", arguments.backdoored)):
-        names = [name for name, _ in sets]
-        if len(set(names)) != len(names):
-            message = f"expected a name of its own for every {option} set; got {', '.join(names)}"
-            raise OptionError(message)
-    return LabFiles(
-        arguments.model, arguments.valid, dict(arguments.clean), dict(arguments.backdoored)
-    )
+    clean = _once("--clean", arguments.clean)
+    backdoored = _once("--backdoored", arguments.backdoored)
+    return LabFiles(arguments.model, arguments.valid, clean, backdoored)
+
+
+def _once(option: str, pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+    """Return what a repeatable option says of each set, which it names once."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        message = f"expected a name of its own for every {option} set; got {', '.join(names)}"
+        raise OptionError(message)
+    return dict(pairs)
 
 
 def _folders(out: Path, orders: list[str]) -> list[Path]:

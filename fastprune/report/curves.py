@@ -80,6 +80,32 @@ def accuracy_asr(result: SweepResult) -> Any:
     return figure
 
 
+def compact(result: SweepResult, ink: str) -> Any:
+    """Draw what :func:`accuracy_asr` draws in little room: one panel, faint lines at the crossings.
+
+    `ink` is the colour of text and grid; the background may be of any.
+    """
+    from matplotlib.lines import Line2D
+
+    figure = new_figure(7.6, 2.5)
+    axes = figure.add_axes((0.085, 0.19, 0.64, 0.75))
+    _rates(axes, result, 0)
+    axes.grid(axis="y", color=ink, alpha=0.15, linewidth=0.8)
+    for place in _marks(result):
+        axes.axvline(place, color=ink, alpha=0.5, linewidth=0.9, linestyle=DOTS, zorder=1.5)
+    axes.set_ylabel("in label's class")
+    tints = colours(result)
+    handles = [
+        Line2D([], [], color=tints[part.name], linewidth=3, label=plain(part.name, 22))
+        for kind in ("clean", "backdoored")
+        for part in of_kind(result, kind)
+    ]
+    looks = zip((PRIME, "G"), line_looks(0, 1), strict=True)
+    handles += [Line2D([], [], color=ink, label=label, **look) for label, look in looks]
+    legends(figure, 0.745, 0.94, {"Set, network": handles[:10]})
+    return figure
+
+
 def first_change(result: SweepResult) -> int:
     """Return the last ``n_pruned`` up to which no rate of B′ moves by more than half a point."""
     moved = [

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fastprune.errors import OptionError
 from fastprune.files import whole_file
 from fastprune.report.bars import goodnet
 from fastprune.report.curves import accuracy_asr, activations, detector
 from fastprune.report.samples import samples
-from fastprune.report.style import RC
+from fastprune.report.style import settings
 from fastprune.result import SweepResult
 
 MAKERS = (accuracy_asr, activations, goodnet, detector, samples)
@@ -37,9 +35,29 @@ def figures(result: SweepResult) -> dict[str, Any]:
         ``accuracy_asr``, ``activations``, ``goodnet`` and ``samples``, and ``detector`` where there
         are both clean and backdoored sets. They belong to no window and no pyplot state.
     """
-    with _settings():
+    with settings():
         made = {maker.__name__: maker(result) for maker in MAKERS}
     return {name: figure for name, figure in made.items() if figure is not None}
+
+
+def figure(result: SweepResult, name: str) -> Any:
+    """Make one figure of a sweep.
+
+    Raises
+    ------
+    OptionError
+        When there is no figure of that name, or this sweep has not the sets that it needs.
+    """
+    makers = {maker.__name__: maker for maker in MAKERS}
+    with settings():
+        made = makers[name](result) if name in makers else None
+    if made is None:
+        message = (
+            f"expected a plot of this sweep: {', '.join(figures(result))}; got {name!r}; name one "
+            "of these"
+        )
+        raise OptionError(message)
+    return made
 
 
 def draw(result: SweepResult, folder: str | Path) -> list[Path]:
@@ -65,7 +83,7 @@ def draw(result: SweepResult, folder: str | Path) -> list[Path]:
         When a file cannot be written.
     """
     written = []
-    with _settings():
+    with settings():
         for maker in MAKERS:
             figure = maker(result)
             if figure is None:
@@ -76,16 +94,3 @@ def draw(result: SweepResult, folder: str | Path) -> list[Path]:
                     figure.savefig(temporary, dpi=DPI, metadata=metadata)
                 written.append(path)
     return written
-
-
-@contextmanager
-def _settings() -> Iterator[None]:
-    """Apply :data:`~fastprune.report.style.RC` over matplotlib's own defaults for a while."""
-    from matplotlib import rc_context, rcdefaults, rcParams
-
-    with rc_context(), warnings.catch_warnings():
-        rcdefaults()
-        rcParams.update(RC)
-        # Names may hold letters that the font lacks; the SVG shows them all the same.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        yield

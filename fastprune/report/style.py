@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fastprune.report.words import of_kind
@@ -53,9 +55,22 @@ GRID = {"color": "#e4e4e4", "linewidth": 0.8}
 
 def new_figure(width: float, height: float) -> Any:
     """Return an empty figure of a size in inches, tied to no window and no global state."""
-    from matplotlib.figure import Figure
+    from fastprune.report.figure import NotebookFigure
 
-    return Figure(figsize=(width, height))
+    return NotebookFigure(figsize=(width, height))
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """Apply :data:`RC` over matplotlib's own defaults for a while."""
+    from matplotlib import rc_context, rcdefaults, rcParams
+
+    with rc_context(), warnings.catch_warnings():
+        rcdefaults()
+        rcParams.update(RC)
+        # Names may hold letters that the font lacks; the SVG shows them all the same.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
 
 
 def colours(result: SweepResult) -> dict[str, str]:

@@ -6,8 +6,11 @@ import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
+from fastprune.detector import Share, operating_points
+from fastprune.operating import CLEAN_ONLY, DETECTION_ON
 from fastprune.report.words import (
     PRIME,
+    SCORES,
     crossed,
     drop_words,
     network_words,
@@ -24,6 +27,8 @@ HEADINGS = {
     "clean": ("Clean accuracy (acc) and false alarm rate, percent", "acc", "false alarm"),
     "backdoored": ("Attack success rate (ASR) and detection rate, percent", "ASR", "detected"),
 }
+ROBUST = "; robust: in their true class"
+"""What the heading of the backdoored sets adds where true classes are known."""
 TIED = 4
 """Channels in a row with one activation that :func:`order_lines` puts on a line of their own."""
 
@@ -86,10 +91,12 @@ def order_lines(result: SweepResult) -> str:
     Returns
     -------
     str
-        ``channel=activation`` of every channel in pruning order, wrapped at 100 columns; runs of
-        4 and more channels of one activation are told as ``31 channels at 0: 0 2 9 ...``.
+        ``channel=score`` of every channel in pruning order, wrapped at 100 columns; runs of 4 and
+        more channels of one score are told as ``31 channels at 0: 0 2 9 ...``. The score is the
+        mean activation where the order has no other.
     """
-    channels = [(int(channel), float(result.activations[channel])) for channel in result.order]
+    scores = result.activations if result.scores is None else result.scores
+    channels = [(int(channel), float(scores[channel])) for channel in result.order]
     paragraphs: list[str] = []
     single: list[str] = []
     for value, group in groupby(channels, key=lambda pair: pair[1]):
@@ -100,7 +107,62 @@ def order_lines(result: SweepResult) -> str:
         paragraphs += _wrapped(single)
         single = []
         paragraphs += _wrapped([f"{len(tied)} channels at {value:.4g}:", *map(str, tied)])
-    return "\n".join([f"{_title(result)}; channel=mean activation", *paragraphs, *_wrapped(single)])
+    score = SCORES.get(result.order_name.partition(":")[0], "mean activation")
+    title = textwrap.wrap(f"{_title(result)}; channel={score}", WIDTH)
+    return "\n".join([*title, *paragraphs, *_wrapped(single)])
+
+
+def detector_table(result: SweepResult) -> str:
+    """Return G's operating points: the steps chosen on validation data, their figures on the rest.
+
+    Parameters
+    ----------
+    result : SweepResult
+        The sweep.
+
+    Returns
+    -------
+    str
+        A row per bound of the false alarm rate and pair of sets that did not choose (per pair that
+        chose, where there is no other), shares in percent with Wilson 95 % intervals.
+    """
+    header = ("bound", "n_pruned", "clean set", "false alarm", "backdoored set", "detected",
+              "precision")  # fmt: skip
+    points = operating_points(result)
+    by = points[0].chosen_by
+    if by != CLEAN_ONLY and not any(point.n_pruned for point in points):
+        # Equal rows of step 0 would only look like a choice.
+        bound = 100 * max(point.max_fpr for point in points)
+        words = (
+            f"G as a detector with a bounded false alarm rate on {plain(result.valid)}: no step "
+            f"within {bound:g}% flags an image of {plain(by.removeprefix(DETECTION_ON))}"
+        )
+        return textwrap.fill(words, WIDTH)
+    rows = [
+        (
+            percent(point.max_fpr), str(point.n_pruned), plain(part.clean, 12), _share(part.fpr),
+            plain(part.backdoored or "-", 14), _share(part.tpr), _share(part.precision),
+        )
+        for point in points
+        for part in point.measured or point.figures
+    ]  # fmt: skip
+    chosen = f"n_pruned chosen on {plain(result.valid)} by {plain(by, WIDTH)}"
+    if by == CLEAN_ONLY:
+        chosen = f"n_pruned chosen on {by}"
+    title = "G as a detector, percent [95 % interval]; bound: of the false alarm rate; " + chosen
+    return "\n".join([*textwrap.wrap(title, WIDTH), *aligned([header, *rows])])
+
+
+def _share(share: Share | None) -> str:
+    """Return a share and its interval in percent.
+
+    >>> _share(Share(8, 10)), _share(Share(0, 0)), _share(None)
+    ('80.0 [49.0, 94.3]', '-', '-')
+    """
+    if share is None or not share.total:
+        return "-"
+    low, high = share.interval
+    return f"{100 * share.rate:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _title(result: SweepResult) -> str:
@@ -127,10 +189,13 @@ def _blocks(
     steps: Sequence[int | None],
 ) -> list[str]:
     """Return the figures of `steps` of every set beside the columns `left`, in blocks that fit."""
-    key = _aligned([header, *left])
+    key = aligned([header, *left])
     blocks = []
     for kind, (heading, _, _) in HEADINGS.items():
-        columns = [_figures(part, steps) for part in of_kind(result, kind)]
+        parts = of_kind(result, kind)
+        if any(part.counts.true_hits is not None for part in parts):
+            heading += ROBUST
+        columns = [_figures(part, steps) for part in parts]
         while columns:
             taken, width = 1, len(key[0]) + len(columns[0][0])
             while taken < len(columns) and width + len(columns[taken][0]) <= WIDTH:
@@ -148,23 +213,24 @@ def _figures(part: SetResult, steps: Sequence[int | None]) -> list[str]:
     """Return one set's lines: its name, the column heads, a row per step; all of one width."""
     _, hit, flagged = HEADINGS[part.kind]
     counts = part.counts
-    table = [(f"{hit} {PRIME}", f"{hit} G", flagged)]
+    heads = [f"{hit} {PRIME}", f"{hit} G", flagged]
+    rates = [counts.rate, counts.goodnet_rate, counts.flagged_rate]
+    if counts.true_hits is not None and counts.goodnet_true_hits is not None:
+        heads += [f"robust {PRIME}", "robust G"]
+        rates += [counts.true_hits / counts.images, counts.goodnet_true_hits / counts.images]
+    table = [heads]
     for step in steps:
-        if step is None:
-            table.append(("-", "-", "-"))
-        else:
-            rates = (counts.rate[step], counts.goodnet_rate[step], counts.flagged_rate[step])
-            table.append(tuple(map(percent, rates)))  # type: ignore[arg-type]
-    lines = _aligned(table)
+        table.append(["-" if step is None else percent(rate[step]) for rate in rates])
+    lines = aligned(table)
     title = f"- {plain(part.name)} ({counts.images} images) -"
     width = max(len(title), len(lines[0]))
     return [f"   {line:>{width}}" for line in (f"{title:-^{width}}", *lines)]
 
 
-def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """Join the columns of a table, aligned at the right.
 
-    >>> _aligned([("X", "n_pruned"), ("B", "0"), ("10", "52")])
+    >>> aligned([("X", "n_pruned"), ("B", "0"), ("10", "52")])
     [' X  n_pruned', ' B         0', '10        52']
     """
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

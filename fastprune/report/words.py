@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
+from fastprune.pairing import named_like
 from fastprune.result import SetResult, SweepResult
 
 PRIME = "B\N{PRIME}"
@@ -36,6 +36,19 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}"
 
 
+CRITERIA = {
+    "ascending": "ascending order", "descending": "descending order", "max": "max activation order",
+    "apoz": "APoZ order", "l1": "L1 norm order", "l2": "L2 norm order", "fpgm": "FPGM order",
+}  # fmt: skip
+"""What plots call the criteria that a defender may use."""
+
+SCORES = {
+    "max": "largest activation", "apoz": "share of zeros", "l1": "L1 norm", "l2": "L2 norm",
+    "fpgm": "distance to the other kernels", "oracle": "mean activation, backdoored less clean",
+}  # fmt: skip
+"""What criteria score channels by, where it is not the mean activation."""
+
+
 def order_words(order_name: str) -> str:
     """Return what a plot's title calls an order.
 
@@ -43,12 +56,16 @@ def order_words(order_name: str) -> str:
     --------
     >>> order_words("ascending"), order_words("random:7"), order_words("orders/mine.txt")
     ('ascending order', 'random order, seed 7', 'order of mine.txt')
+    >>> order_words("oracle:bd_valid")
+    'oracle order that looks at bd_valid, as no defender can'
     """
-    if order_name in ("ascending", "descending"):
-        return f"{order_name} order"
-    kind, _, seed = order_name.partition(":")
+    if order_name in CRITERIA:
+        return CRITERIA[order_name]
+    kind, _, rest = order_name.partition(":")
     if kind == "random":
-        return f"random order, seed {plain(seed)}"
+        return f"random order, seed {plain(rest)}"
+    if kind == "oracle":
+        return f"oracle order that looks at {plain(rest)}, as no defender can"
     return f"order of {plain(Path(order_name).name)}"
 
 
@@ -83,15 +100,5 @@ def measured(result: SweepResult, kind: str) -> list[SetResult]:
     A set whose name holds the validation set's, as ``bd_valid`` holds ``valid``, is taken for the
     twin. Where nothing else is of this kind, all of the kind are returned.
     """
-    chooser = set(_parts(result.valid))
     found = of_kind(result, kind)
-    return [part for part in found if not chooser <= set(_parts(part.name))] or found
-
-
-def _parts(name: str) -> list[str]:
-    """Split a name at everything that is no letter or digit.
-
-    >>> _parts("bd_valid-2")
-    ['bd', 'valid', '2']
-    """
-    return re.findall(r"[^\W_]+", name)
+    return [part for part in found if not named_like(part.name, result.valid)] or found

@@ -1,0 +1,39 @@
+"""``fastprune report``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the HTML page of a results directory, or of a folder of several, and print its path."""
+    from fastprune.files import check_writable
+    from fastprune.results_folder import PAGE
+
+    out = arguments.out or arguments.results / PAGE
+    check_writable(out.parent)
+    made, story = _report(arguments.results, out, arguments.drop)
+    size = made.stat().st_size
+    if arguments.format == "json":
+        print(json.dumps({"report": str(made), "bytes": size, "story": story}))
+    else:
+        print("\n".join([*story, f"report in {made} ({size / 1e6:.1f} MB)"]))
+    return 0
+
+
+def _report(folder: Path, out: Path, drop: float | None) -> tuple[Path, Sequence[str]]:
+    """Write the page of a sweep, or of the orders in the folders below; return it and its story."""
+    from fastprune.comparison import compare
+    from fastprune.report.html_compare import comparison_story
+    from fastprune.report.story import story
+    from fastprune.result import SweepResult
+
+    orders = sorted(path.parent for path in folder.glob("*/sweep.json"))
+    if (folder / "sweep.json").exists() or not orders:
+        result = SweepResult.load(folder)
+        return result.report(out, drop=drop), story(result, drop)
+    comparison = compare([SweepResult.load(order) for order in orders])
+    return comparison.report(out, drop=drop), comparison_story(comparison, drop)

@@ -1,0 +1,209 @@
+"""What a network file is: who wrote it, its layers, where it can be cut, what of it is dead."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastprune import loading
+from fastprune.errors import NetworkError
+from fastprune.goodnet import judges
+from fastprune.graph import PRUNABLE, Graph, crossed, cuts, trace
+from fastprune.inspection.weights import dead_units, held_by_goodnet, not_finite
+from fastprune.network import ending, load_network
+from fastprune.vetting import as_text
+
+
+@dataclass(frozen=True)
+class LayerInspection:
+    """A call of a layer: its name, type, shape of one image's output, and number of weights."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int | None, ...]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class CutInspection:
+    """A place where the network can be cut."""
+
+    prune_layer: str
+    cut_layer: str
+    n_channels: int
+
+
+@dataclass(frozen=True)
+class NetworkInspection:
+    """What a network file is.
+
+    Attributes
+    ----------
+    kind : {"network", "goodnet"}
+        A saved G is a goodnet.
+    path : Path
+        The file.
+    bytes : int
+        Its size.
+    written_by, backend, saved : str or None
+        Which Keras wrote it, on which backend and when, as the file says.
+    weights_only : bool
+        Whether the file has no configuration, so that the lab's DeepID is taken.
+    input_shape : tuple of int or None
+        Height, width and channels; None where the network is no classifier of images.
+    n_classes : int or None
+        N; of a G without the class of what it flags.
+    ending : str or None
+        The last activation: softmax, linear …
+    parameters : int
+        Number of weights.
+    layers : tuple of LayerInspection
+        In order of the calls.
+    cuts : tuple of CutInspection
+        Where it can be cut; a sweep takes the last.
+    beyond : tuple of str
+        Convolutions after the prune layer of that cut, which have none.
+    refusal : str or None
+        Why it cannot be swept.
+    dead : mapping of str to tuple of int
+        Output channels or units whose kernel and bias are all zero, by layer; layers without any
+        are left out. Of a G, the channels that B′ has pruned, under the prune layer.
+    units : mapping of str to int
+        How many channels or units the layers of `dead` have.
+    not_finite : mapping of str to int
+        How many values of a weight are NaN or infinite; weights without any are left out.
+    """
+
+    kind: str
+    path: Path
+    bytes: int
+    written_by: str
+    backend: str | None
+    saved: str | None
+    weights_only: bool
+    input_shape: tuple[int | None, ...] | None
+    n_classes: int | None
+    ending: str | None
+    parameters: int
+    layers: tuple[LayerInspection, ...]
+    cuts: tuple[CutInspection, ...]
+    beyond: tuple[str, ...]
+    refusal: str | None
+    dead: Mapping[str, tuple[int, ...]]
+    units: Mapping[str, int]
+    not_finite: Mapping[str, int]
+
+    def __str__(self) -> str:
+        """Return what a person reads."""
+        from fastprune.inspection.text import network_text
+
+        return network_text(self)
+
+
+def inspect_network(path: Path) -> NetworkInspection:
+    """Say what a network file is; it is checked as for a sweep, and none of its code is run.
+
+    Raises
+    ------
+    NetworkError
+        When it cannot be loaded.
+    """
+    model = loading.load_model(path)
+    graph, refusal = _traced(model)
+    inside = None if graph is None else judges(graph)
+    found = [] if graph is None or inside is not None else cuts(graph)
+    refusal = "it is a G: sweep its B" if inside is not None else refusal or _refusal(model)
+    dead, units = dead_units(model)
+    if graph is not None and inside is not None:
+        dead, units = held_by_goodnet(graph)
+    return NetworkInspection(
+        kind="network" if inside is None else "goodnet",
+        path=path,
+        bytes=path.stat().st_size,
+        written_by=loading.written_by(path),
+        **_metadata(path),
+        input_shape=None if graph is None else tuple(graph.input.shape[1:]),
+        n_classes=None if graph is None else int((inside or [graph.output])[0].shape[-1]),
+        ending=None if graph is None else ending(graph, (inside or [graph.output])[0]),
+        parameters=int(model.count_params()),
+        layers=_layers(model, graph),
+        cuts=tuple(
+            CutInspection(cut.prune.name, cut.layer.name, int(cut.prune.output.shape[-1]))
+            for cut in found
+        ),
+        beyond=() if graph is None or not found else _beyond(graph, found[-1].prune.name),
+        refusal=refusal,
+        dead=dead,
+        units=units,
+        not_finite=not_finite(model),
+    )
+
+
+def _traced(model: Any) -> tuple[Graph | None, str | None]:
+    """Return a network's graph, or why it has none."""
+    try:
+        graph = trace(model, finite=False)
+    except NetworkError as error:
+        return None, str(error)
+    return graph, None
+
+
+def _refusal(model: Any) -> str | None:
+    try:
+        load_network(model)
+    except NetworkError as error:
+        return str(error)
+    return None
+
+
+def _layers(model: Any, graph: Graph | None) -> tuple[LayerInspection, ...]:
+    """List the calls from the images to the scores; or the layers of what is no such network."""
+    if graph is None:
+        return tuple(
+            LayerInspection(layer.name, type(layer).__name__, (), int(layer.count_params()))
+            for layer in model.layers
+        )
+    shape = tuple(graph.input.shape[1:])
+    found = [LayerInspection(str(graph.input.name), "InputLayer", shape, 0)]
+    counted: set[int] = set()
+    for call in graph.calls:
+        own = id(call.operation) not in counted and hasattr(call.operation, "count_params")
+        counted.add(id(call.operation))
+        parameters = int(call.operation.count_params()) if own else 0
+        shape = tuple(call.output.shape[1:])
+        found.append(LayerInspection(call.name, call.kind, shape, parameters))
+    return tuple(found)
+
+
+def _beyond(graph: Graph, prune_layer: str) -> tuple[str, ...]:
+    """Return the convolutions after the prune layer that other paths lead around."""
+    names = [call.name for call in graph.calls]
+    after = graph.calls[names.index(prune_layer) + 1 :]
+    return tuple(
+        call.name for call in after if call.kind in PRUNABLE and not crossed(graph, call.output)
+    )
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """Return backend, date and form of a network file, as the file says; None where it does not."""
+    import h5py
+
+    found: dict[str, Any] = {"backend": None, "saved": None, "weights_only": False}
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            stated = json.loads(archive.read("metadata.json"))
+        found["saved"] = stated.get("date_saved") if isinstance(stated, dict) else None
+    else:
+        with h5py.File(path, "r") as file:
+            found["weights_only"] = "model_config" not in file.attrs
+            if "backend" in file.attrs and file.attrs.get_id("backend").shape == ():
+                found["backend"] = as_text(file.attrs["backend"])
+    for key in ("backend", "saved"):  # a stranger's words: short ones, or none
+        if not re.fullmatch(r"[\w:@.+-]{1,40}", str(found[key])):
+            found[key] = None
+    return found

@@ -1,0 +1,193 @@
+"""Criteria: statistics of activations and kernels, and orders against plain Keras."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from keras import layers
+
+import fastprune
+from fastprune import reference
+from fastprune.criteria import MEANINGS, ActivationStatistics, Evidence, ordered, scores
+from fastprune.errors import OptionError
+from fastprune.passes import Passes
+from fastprune.ranking import make_order, resolve_order
+from fastprune.report.words import order_words
+from tests.test_suffix import CHANNELS, IMAGE, build, deepid, normalized, pictures
+
+activations = arrays.arrays(
+    np.float32,
+    st.tuples(st.integers(1, 9), st.integers(1, 3), st.integers(1, 3), st.just(4)),
+    elements=st.sampled_from([-2.5, -0.0, 0.0, 0.5, 3.0]),
+)
+CRITERIA = tuple(name for name in MEANINGS if name != "oracle")
+
+
+@given(activations, st.data())
+def test_maxima_and_zeros_do_not_depend_on_the_chunks(values, data):
+    bounds = sorted(data.draw(st.lists(st.integers(0, len(values) - 1), max_size=4)))
+    ranker = ActivationStatistics(4, extremes=True)
+    for part in np.split(values, bounds):
+        if len(part):
+            ranker.add(part)
+    flat = values.reshape(-1, 4)
+    np.testing.assert_array_equal(ranker.maxima, flat.max(axis=0))
+    np.testing.assert_array_equal(ranker.zero_shares, (flat == 0).mean(axis=0))
+    np.testing.assert_allclose(ranker.means, flat.astype(np.float64).mean(axis=0), atol=1e-12)
+
+
+def evidence(values, kernel):
+    ranker = ActivationStatistics(values.shape[-1], extremes=True)
+    ranker.add(values)
+    return Evidence(ranker, kernel, {"bd": ranker})
+
+
+@given(arrays.arrays(np.float32, (2, 2, 3, 5), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0])))
+def test_kernel_criteria_are_permutations_with_ties_in_index_order(kernel):
+    known = evidence(np.zeros((1, 5), np.float32), kernel)
+    for name in MEANINGS:
+        name = "oracle:bd" if name == "oracle" else name
+        values = scores(name, known)
+        order = make_order(name, values)
+        assert sorted(order.tolist()) == [0, 1, 2, 3, 4]
+        for first, second in pairwise(order):
+            assert values[first] != values[second] or first < second
+    doubled = np.concatenate([kernel, kernel[..., :1]], axis=-1)
+    distances = scores("fpgm", evidence(np.zeros((1, 6), np.float32), doubled))
+    assert distances[0] == distances[5], "equal kernels tie exactly"
+
+
+def test_which_end_is_pruned_first():
+    kernel = np.array([[[[1.0, -3.0, 2.0]]]], np.float32)
+    known = evidence(np.array([[0, 0, 3], [1, 9, 3], [5, 0, 3]], np.float32), kernel)
+    expected = {
+        "ascending": [0, 1, 2], "descending": [1, 2, 0], "max": [2, 0, 1], "apoz": [1, 0, 2],
+        "l1": [0, 2, 1], "l2": [0, 2, 1], "fpgm": [0, 2, 1],
+    }  # fmt: skip
+    known.backdoored["bd"] = ActivationStatistics(3)
+    known.backdoored["bd"].add(np.array([[2, 4, 9]], np.float32))
+    expected["oracle:bd"] = [2, 1, 0]
+    for name, order in expected.items():
+        if name == "ascending":  # means 2, 3, 3
+            assert scores(name, known).tolist() == [2, 3, 3]
+        assert ordered(name, scores(name, known)).tolist() == order, name
+    with pytest.raises(OptionError, match="fpgm"):
+        scores("upward", known)
+
+
+def separable(x):
+    x = layers.SeparableConv2D(CHANNELS, 3, activation="relu", name="prune_me")(x)
+    x = layers.MaxPooling2D(2, name="cut_here")(x)
+    return layers.Dense(5)(layers.Flatten()(x))
+
+
+def grouped(x):
+    """Two groups, no ReLU: activations may be negative."""
+    x = layers.Conv2D(CHANNELS, 3, groups=2, name="prune_me")(x)
+    x = layers.AveragePooling2D(2, name="cut_here")(x)
+    return layers.Dense(5)(layers.Flatten()(x))
+
+
+def made(body):
+    """A network with random weights and biases."""
+    if body is not separable:
+        return build(body)
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(IMAGE)
+    model = keras.Model(inputs, body(inputs))
+    rng = np.random.default_rng(0)
+    model.set_weights([w + rng.normal(0, 0.3, w.shape) for w in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("body", "rank_on"),
+    [(deepid, "cut"), (normalized, "prune"), (separable, "prune"), (grouped, "cut")],
+    ids=lambda part: getattr(part, "__name__", part),
+)
+def test_orders_are_those_of_plain_keras(body, rank_on):
+    model = made(body)
+    images, bad = pictures(90, 1), pictures(40, 2) + np.float32(0.7)
+    labels = model.predict(images, verbose=0).argmax(axis=1)
+    results = fastprune.sweep_orders(
+        model, orders=[*CRITERIA, "oracle"], valid=(images, labels),
+        backdoored={"bd": (bad, np.zeros(40, int))}, rank_on=rank_on, cut_layer="cut_here",
+    )  # fmt: skip
+    layer = "cut_here" if rank_on == "cut" else "prune_me"
+    for result, name in zip(results, [*CRITERIA, "oracle"], strict=True):
+        expected = reference.criterion_order(name, model, "prune_me", layer, images, bad)
+        np.testing.assert_array_equal(result.order, expected, err_msg=name)
+        assert result.oracle == ("bd" if name == "oracle" else None)
+        assert (np.diff(result.scores[result.order]) >= 0).all() or name in (
+            "descending", "apoz", "oracle",
+        )  # fmt: skip
+    assert results[-1].order_name == "oracle:bd"
+    # What is counted is what the order says, whichever criterion made it.
+    for result in results[2:]:
+        pruned = reference.classes(model, "prune_me", result.order[:3], bad)
+        assert result.sets["bd"].counts.hits[3] == np.sum(pruned == 0), result.order_name
+
+
+def test_an_oracles_set_runs_once_as_every_other(monkeypatch):
+    model = build(deepid)
+    seen = []
+    run = Passes._run
+
+    def counted(self, prefix, chunk):
+        seen.append(len(chunk.labels))
+        return run(self, prefix, chunk)
+
+    monkeypatch.setattr(Passes, "_run", counted)
+    images = pictures(60, 1)
+    sets = {
+        "valid": (images, model.predict(images, verbose=0).argmax(axis=1)),
+        "backdoored": {
+            "bd_valid": (pictures(33, 2), np.zeros(33, int)),
+            "bd_test": (pictures(21, 3), np.zeros(21, int)),
+        },
+    }
+    orders = ["max", "oracle", "apoz", "oracle:bd_test", "l1", "random:1"]
+    results = fastprune.sweep_orders(model, orders=orders, cut_layer="cut_here", **sets)
+    assert sum(seen) == 60 + 33 + 21
+    assert results[1].oracle == "bd_valid", "the twin of the validation set"
+    alone = fastprune.sweep(model, order="oracle:bd_test", cut_layer="cut_here", **sets)
+    for name, part in results[3].sets.items():
+        np.testing.assert_array_equal(part.counts.hits, alone.sets[name].counts.hits)
+
+
+@pytest.mark.parametrize(
+    ("order", "backdoored", "twins", "found"),
+    [
+        ("oracle", ["bd"], [], "oracle:bd"),
+        ("oracle", ["bd_valid", "bd"], ["bd_valid"], "oracle:bd_valid"),
+        ("oracle:bd", ["bd_valid", "bd"], ["bd_valid"], "oracle:bd"),
+        ("max", [], [], "max"),
+    ],
+)
+def test_which_set_an_oracle_looks_at(order, backdoored, twins, found):
+    assert resolve_order(order, backdoored, twins) == found
+
+
+@pytest.mark.parametrize(
+    ("order", "backdoored", "match"),
+    [
+        ("oracle:x", ["bd_1", "bd_2"], "got 'x'; there is bd_1, bd_2"),
+        ("oracle:", ["bd_1"], "got ''; there is bd_1"),
+        ("oracle", [], "got none; name it"),
+        ("oracle", ["bd_1", "bd_2"], "one backdoored set; got bd_1, bd_2"),
+    ],
+)
+def test_oracles_that_look_at_nothing(order, backdoored, match):
+    with pytest.raises(OptionError, match=match):
+        resolve_order(order, backdoored, [])
+
+
+def test_every_criterion_has_words_and_an_oracle_says_what_it_is():
+    assert "no defender" in order_words("oracle:bd")
+    assert all(order_words(name) != f"order of {name}" for name in MEANINGS)
