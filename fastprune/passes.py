@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,14 +15,11 @@ from fastprune.criteria import ActivationStatistics
 from fastprune.dataset import Chunk, ImageSet
 from fastprune.metrics import Counter, Counts
 from fastprune.network import Network
+from fastprune.parallel import in_order
 from fastprune.suffix.engine import Block, Engine, Steps
 
 SAMPLES = 8
 """Images of each set that are kept for the plots."""
-
-TURN = 4
-"""Blocks per core that the suffix evaluates before the prefix goes on."""
-
 
 @dataclass(eq=False)
 class Tally:
@@ -135,6 +130,8 @@ class Passes:
         self.steps, self.progress, self.rank_on = steps, progress, rank_on
         self.by_label, self.truths, self.extremes = by_label, truths or {}, extremes
         self.budget = budget
+        # One more than there are cores, so that none waits while results are counted.
+        self.workers = machine.cores() + 1 if engine.threaded or backend.calls_at_once() > 1 else 1
         self.store = CutStore(budget, network.pruned_value)
         self.further: dict[str, CutStore] = {}
         signature = (((None, *network.input_shape), "float32"),)
@@ -157,18 +154,22 @@ class Passes:
         if store is None:
             store = self.further[images.name] = CutStore(self.budget, self.network.pruned_value)
         ranker = ActivationStatistics(self.network.n_channels, extremes=self.extremes)
-        for chunk in images.chunks(self.size):
+
+        def work(chunk: Chunk) -> tuple[Block, Any]:
             output = self._run(self._ranked, chunk)
             cut, ranked = output if self.rank_on == "prune" else (output, output)
+            return self.engine.block(cut), ranked
+
+        for block, ranked in in_order(work, images.chunks(self.size), self.workers):
             ranker.add(ranked)
-            store.append(self.engine.block(cut))
-            self.progress.update(len(chunk.labels))
+            store.append(block)
+            self.progress.update(block.images)
         return ranker
 
     def kept(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
         """Count a set at every step of every order, from its kept activations."""
         store = self.further.get(images.name, self.store)
-        return self._count(images, iter(store), orders)
+        return self._count(images, store, lambda block: block, orders)
 
     def close(self) -> None:
         """Let go of all kept activations."""
@@ -177,10 +178,11 @@ class Passes:
 
     def once(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
         """Stream a set through once and count it at every step of every order."""
-        blocks = (
-            self.engine.block(self._run(self._prefix, chunk)) for chunk in images.chunks(self.size)
-        )
-        return self._count(images, blocks, orders)
+
+        def block(chunk: Chunk) -> Block:
+            return self.engine.block(self._run(self._prefix, chunk))
+
+        return self._count(images, images.chunks(self.size), block, orders)
 
     def _run(self, prefix: Any, chunk: Chunk) -> Any:
         """Run a prefix on a chunk; a ragged last one is padded where shapes are compiled in."""
@@ -192,16 +194,30 @@ class Passes:
         return [part[:count] for part in output] if isinstance(output, list) else output[:count]
 
     def _count(
-        self, images: ImageSet, blocks: Iterator[Block], orders: list[NDArray[np.int64]]
+        self,
+        images: ImageSet,
+        items: Iterable[Any],
+        block: Callable[[Any], Block],
+        orders: list[NDArray[np.int64]],
     ) -> list[Tally]:
+        """Make blocks of items, evaluate them under every order, and count.
+
+        A worker takes an item all the way: what its prefix gave is still in the core's cache when
+        its suffix begins. Neither TensorFlow nor compiled loops hold Python's lock.
+        """
         self.progress.set_description(f"{images.name}: {len(orders[0])} steps")
         n_classes = self.network.n_classes if images.name in self.by_label else None
         truth = self.truths.get(images.name)
         tallies = [
             Tally.of(images, self.network.n_channels, self.steps, n_classes, truth) for _ in orders
         ]
+
+        def work(item: Any) -> list[Steps]:
+            made = block(item)
+            return [self.engine.classes(made, order) for order in orders]
+
         start = 0
-        for found in self._all_steps(blocks, orders):
+        for found in in_order(work, items, self.workers):
             count = found[0].classes.shape[1]
             labels = images.labels[start : start + count]
             for tally, steps in zip(tallies, found, strict=True):
@@ -209,26 +225,6 @@ class Passes:
             start += count
             self.progress.update(count)
         return tallies
-
-    def _all_steps(
-        self, blocks: Iterator[Block], orders: list[NDArray[np.int64]]
-    ) -> Iterator[list[Steps]]:
-        """Evaluate blocks under every order, in order.
-
-        Compiled loops hold no lock: several blocks run side by side, one a core. They take turns
-        with the prefix, which fills all cores by itself.
-        """
-        if not self.engine.threaded:
-            for block in blocks:
-                yield [self.engine.classes(block, order) for order in orders]
-            return
-        workers = machine.cores()
-        with ThreadPoolExecutor(workers, "fastprune-suffix") as pool:
-            while group := list(islice(blocks, TURN * workers)):
-                jobs = [(block, order) for block in group for order in orders]
-                found = list(pool.map(self.engine.classes, *zip(*jobs, strict=True)))
-                for start in range(0, len(found), len(orders)):
-                    yield found[start : start + len(orders)]
 
 
 def _compiled(model: Any, signature: Any) -> Any:

@@ -158,7 +158,7 @@ def sweep_orders(
             sets, true_labels or {}, pairs, n_classes=loaded.n_classes, label=label_name
         )
         orders = _resolved(orders, sets, pairs, valid_name)
-        chosen = make_engine(loaded, engine, memory=budget // 4)
+        chosen = make_engine(loaded, engine, memory=budget // (4 * backend.calls_at_once()))
     steps = verify_steps(verify, loaded.n_channels)
     size = batch_size(
         loaded.graph.calls, loaded.graph.input, working_set=min(WORKING_SET, budget // 4)

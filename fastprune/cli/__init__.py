@@ -61,6 +61,8 @@ def _run(words: list[str], as_json: bool) -> int:
     if as_json and not sys.stderr.isatty():
         arguments.quiet = True  # a progress bar is nothing for a script
     if arguments.needs_keras:
+        if not getattr(arguments, "verify", True):
+            _compute_side_by_side()
         import_keras_quietly()
     status: int = arguments.run(arguments)
     sys.stdout.flush()
@@ -87,6 +89,17 @@ def _parse(words: list[str], as_json: bool) -> argparse.Namespace:
 def say_error(error: FastpruneError, *, as_json: bool = False) -> None:
     """Say on stderr what is wrong with one of several files; the command goes on."""
     exits.say("error", str(error), as_json=as_json)
+
+
+def _compute_side_by_side() -> None:
+    """Have each call of TensorFlow take one core, where nothing but a sweep will call it.
+
+    Plain Keras, which ``--verify`` runs, wants all cores for a call.
+    """
+    from fastprune.backend import ONE_CORE_A_CALL
+
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault(ONE_CORE_A_CALL, "1")
 
 
 def import_keras_quietly() -> None:
