@@ -61,12 +61,12 @@ def blocks(page: Path) -> list[Block]:
 
 def calls(block: Block) -> list[tuple[str, list[str]]]:
     """Return each command of a block with the lines that shall come of it."""
+    body = re.sub(r"\s*\\\n\s*", " ", block.body)
     if block.kind == "bash":
-        joined = block.body.replace("\\\n", " ")
-        lines = [line.split("  #")[0].strip() for line in joined.splitlines()]
+        lines = [line.split("  #")[0].strip() for line in body.splitlines()]
         return [(line, []) for line in lines if line and not line.startswith("#")]
     found: list[tuple[str, list[str]]] = []
-    for line in block.body.splitlines():
+    for line in body.splitlines():
         if line.startswith("$ "):
             found.append((line[2:], []))
         elif line.strip():

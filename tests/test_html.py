@@ -418,20 +418,20 @@ def test_command_makes_one_page_of_a_folder_of_orders(tmp_path, capsys):
     assert "3 orders of pruning small_net" in (tmp_path / "report.html").read_text()
     other = dataclasses.replace(comparison.results[0], drops=(98.0,))
     other.save(tmp_path / "other", plots=False)
-    assert main(["report", str(tmp_path)]) == 1
+    assert main(["report", str(tmp_path)]) == 2
     assert "expected orders of one sweep" in capsys.readouterr().err
 
 
 def test_command_says_in_one_line_what_is_wrong(tmp_path, capsys, monkeypatch):
-    assert main(["report", str(tmp_path)]) == 1
+    assert main(["report", str(tmp_path)]) == 2
     assert "expected a complete results directory" in capsys.readouterr().err
     folder = sweep(drops=()).save(tmp_path / "results", plots=False)
-    assert main(["report", str(folder), "--drop", "99"]) == 1
+    assert main(["report", str(folder), "--drop", "99"]) == 2
     assert "never reaches" in capsys.readouterr().err
-    assert main(["report", str(folder), "--out", str(tmp_path)]) == 1
+    assert main(["report", str(folder), "--out", str(tmp_path)]) == 2
     assert "got a folder" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    assert main(["report", str(folder)]) == 1
+    assert main(["report", str(folder)]) == 2
     error = capsys.readouterr().err
     assert "pip install 'fastprune[report]'" in error
     assert error.count("\n") == 1

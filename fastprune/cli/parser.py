@@ -137,7 +137,9 @@ def _report(commands: Any) -> None:
     parser = _command(
         commands, "report", "make one HTML page of a results directory", needs_keras=False
     )
-    parser.add_argument("results", type=Path, metavar="RESULTS", help="results directory")
+    parser.add_argument("results", type=Path, metavar="RESULTS",
+                        help="results directory, or the folder of a sweep of several orders, "
+                             "which gives one page of all")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="FILE",
                         help="where to write it (default: report.html in the results "
                              "directory)")  # fmt: skip
