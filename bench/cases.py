@@ -179,23 +179,22 @@ def tuned(job: Job) -> Outcome:
 
 def prefix(job: Job) -> Outcome:
     """Run the prefix alone, streamed as fastprune streams: what no sweep can save (d)."""
-    import tensorflow as tf
-
-    from fastprune import backend
+    from fastprune import backend, machine
     from fastprune.batches import batch_size
     from fastprune.dataset import ImageSet
+    from fastprune.parallel import in_order
 
     network = job.network
     size = batch_size(network.graph.calls, network.graph.input)
     signature = (((None, *network.input_shape), "float32"),)
-    model = network.prefix
+    model, last = network.prefix, 0.0
     run = backend.compiled(lambda images: model(images, training=False), signature=signature)
-    total = tf.zeros(())
     for name, (_, path) in job.sets.items():
         shape, classes = network.input_shape, network.n_classes
-        for chunk in ImageSet(name, path, input_shape=shape, n_classes=classes).chunks(size):
-            total = run(chunk.images)[0, ..., 0]
-    return Outcome(about={"batch_size": size, "last": float(tf.reduce_sum(total))})
+        chunks = ImageSet(name, path, input_shape=shape, n_classes=classes).chunks(size)
+        for cut in in_order(lambda chunk: run(chunk.images), chunks, machine.cores() + 1):
+            last = float(cut[0, ..., 0][0][0])
+    return Outcome(about={"batch_size": size, "last": last})
 
 
 def cached(job: Job) -> Outcome:

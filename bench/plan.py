@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import labs
+from fastprune.backend import ONE_CORE_A_CALL
 
 GROUPS = ("lab", "startup", "networks", "images")
 
@@ -60,6 +61,11 @@ QUICK = Sizes(
 )  # fmt: skip
 
 
+OURS = ("prefix", "startup", "sweep", "sweep_keras", "sweep_orders")
+"""Cases that run as ``fastprune sweep`` does: each call of TensorFlow on one core, calls side by side.
+The others have TensorFlow's own choice, each call on all cores."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One measurement: group and point it belongs to, round (0: comparison), and the job."""
@@ -69,6 +75,10 @@ class Entry:
     round: int
     job: dict[str, Any]
     env: dict[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """Return what the process of this measurement finds in its environment."""
+        return {**({ONE_CORE_A_CALL: "1"} if self.job["case"] in OURS else {}), **self.env}
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ class Bench:
 
     def _answer(self, entry: plan.Entry) -> dict[str, Any]:
         start = time.perf_counter()
-        child = self._shared or Child(entry.env)
+        child = self._shared or Child(entry.environment())
         answer = child.ask(entry.job)
         if self._shared is None:
             child.close()

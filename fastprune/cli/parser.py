@@ -106,6 +106,7 @@ def _demo(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="results directory (default: results below --into)")  # fmt: skip
     _output(parser)
+    parser.set_defaults(verify=0)  # its sweep runs no plain Keras
 
 
 def _evaluate(commands: Any) -> None:
