@@ -22,7 +22,7 @@ def about_machine() -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": machine.cores(),
         "memory": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        "threads": "the libraries' own choice on every side",
+        "threads": "the libraries' own choice, but (d) and (f): a core for a call of TensorFlow",
         "load_at_start": [round(load, 2) for load in os.getloadavg()],
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),

@@ -62,7 +62,7 @@ QUICK = Sizes(
 
 
 OURS = ("prefix", "startup", "sweep", "sweep_keras", "sweep_orders")
-"""Cases that run as ``fastprune sweep`` does: each call of TensorFlow on one core, calls side by side.
+"""Cases that run as ``fastprune sweep`` does: calls of TensorFlow side by side, each on one core.
 The others have TensorFlow's own choice, each call on all cores."""
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from fastprune import machine
 
 ONE_CORE_A_CALL = "TF_NUM_INTRAOP_THREADS"
-"""Environment variable by which TensorFlow, when it starts, learns how many cores one call may take.
+"""Environment variable that tells TensorFlow, when it starts, how many cores one call may take.
 
-With 1, calls side by side on all cores take 6.4 s for the lab's four sets where calls that each
-spread over all cores take 7.3 s: no core waits for another at the end of a layer.
+With 1, no core waits for another at the end of a layer: calls side by side take 6.4 s for the lab's
+four sets on two cores, calls that each spread over all cores 7.3 s.
 """
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
+from numba import njit
 
 from fastprune import reference
 from fastprune.backend import to_numpy
@@ -14,6 +15,7 @@ from fastprune.network import load_network
 from fastprune.suffix import kernels
 from fastprune.suffix.engine import TOLERANCE, fill_down, live_block
 from fastprune.suffix.select import make_engine
+from fastprune.suffix.vectors import LANES, WIDTH
 
 IMAGE = (9, 8, 2)
 CHANNELS = 6
@@ -237,6 +239,30 @@ def test_exact_ties_are_near_ties_and_keras_has_the_last_word():
         steps = engine.classes(engine.block(cut), np.arange(CHANNELS))
         assert steps.near_ties.all()
         assert (steps.classes == 2).all()
+
+
+@given(st.integers(1, 6), st.integers(0, 40), st.integers(0, 2**32 - 1))
+def test_rows_are_added_as_a_matrix_product_does(vectors, count, seed):
+    rng = np.random.default_rng(seed)
+    size, lanes = vectors * WIDTH, LANES
+    weights = rng.standard_normal((50, size), np.float32)
+    rows = rng.integers(0, 50, count)
+    factors = rng.standard_normal((count, lanes), np.float32)
+    values = rng.standard_normal((lanes + 2, size + 7), np.float32)
+    expected = values.copy()
+    expected[1 : lanes + 1, 3 : 3 + size] += factors.T.astype(np.float64) @ weights[rows]
+    one, three, wide, many = (np.uint64(part) for part in (1, 3, size, count))
+    starts = (rows * size).astype(np.uint64)
+    add_rows(values, one, three, wide, weights.ravel(), starts, factors, many)
+    np.testing.assert_allclose(values, expected, atol=1e-4)
+    outside = np.ones(values.shape, bool)
+    outside[1 : lanes + 1, 3 : 3 + size] = False
+    np.testing.assert_array_equal(values[outside], expected[outside].astype(np.float32))
+
+
+@njit
+def add_rows(values, lane, out, size, weights, rows, factors, count):
+    kernels.add_rows(values, lane, out, size, weights, rows, factors, count)
 
 
 def decide(scores):

@@ -17,8 +17,8 @@ COLUMNS = 16
 """Integers per operation."""
 
 Tap = tuple[int, int, int]
-"""Where inputs lie, how many they are, and where their weights start; of a share, whose input is one
-channel: its position, 1, and where the weights of channel 0 start."""
+"""Where inputs lie, how many they are, and where their weights start; of a share, whose input is
+one channel: its position, 1, and where the weights of channel 0 start."""
 
 
 class NotUnderstood(Exception):
@@ -91,7 +91,7 @@ class Builder:
         return self.n_weights - flat.size
 
     def add_values(self, size: int) -> int:
-        """Reserve values of the arena, with room for the whole vectors in which they are written."""
+        """Reserve values of the arena, and room for the whole vectors that they are written in."""
         self.size += whole(size + WIDTH - 1)
         return self.size - whole(size + WIDTH - 1)
 
@@ -228,7 +228,7 @@ def whole(size: int) -> int:
 
 
 def aligned(shape: int | tuple[int, ...]) -> NDArray[np.float32]:
-    """Return an array of zeros that starts on a cache line: each vector then lies in one of them."""
+    """Return zeros that start on a cache line, so that no vector lies across two of them."""
     size = int(np.prod(shape))
     room = np.zeros(size + WIDTH, np.float32)
     start = -(room.ctypes.data // room.itemsize) % WIDTH

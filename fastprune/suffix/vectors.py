@@ -1,7 +1,7 @@
 """The innermost loop of the suffix, written in vector instructions.
 
-numba compiles it into the kernels. Its cache looks at :mod:`fastprune.suffix.kernels` alone: after a
-change here, ``touch`` that file.
+numba compiles it into the kernels. Its cache looks at :mod:`fastprune.suffix.kernels` alone: after
+a change here, ``touch`` that file.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 WIDTH = 16
-"""Float32 values per vector, 64 bytes; LLVM splits it where the machine's vectors are narrower. Rows
-of weights are padded to a multiple of it."""
+"""Float32 values per vector, 64 bytes; LLVM splits it where the machine's vectors are narrower.
+Rows of weights are padded to a multiple of it."""
 
 LANES = 4
 """Rows of values worked on together, so that each weight fetched serves all of them."""
