@@ -25,7 +25,7 @@ class Sizes:
     pairs : int
         Rounds; in each every case of a group runs once, in every second one backwards.
     scaling_pairs : int
-        Rounds of the points of a scaling that no bar is about.
+        Rounds of cases and points that no bar is about.
     warm : int
         Images of each set to warm up on.
     copies : tuple of int
@@ -115,13 +115,18 @@ LAB_CASES = (
 )  # fmt: skip
 
 
+BARRED = ("notebook", "sweep", "eval", "prefix", "sweep_orders")
+"""Those that a bar is about."""
+
+
 def lab_group(lab: Lab, sizes: Sizes) -> Iterator[Entry]:
     """Run all cases on the lab; results compared first."""
     for case in ("sweep", "sweep_keras", "cached", "reference"):
         yield Entry("lab", "lab", 0, lab.job(case))
     for number in range(1, sizes.pairs + 1):
         for case in _alternating(LAB_CASES, number):
-            yield Entry("lab", "lab", number, lab.job(case))
+            if case in BARRED or number <= sizes.scaling_pairs:
+                yield Entry("lab", "lab", number, lab.job(case))
 
 
 def startup_group(lab: Lab, sizes: Sizes, folder: Path) -> Iterator[Entry]:
@@ -170,7 +175,8 @@ def networks_group(sizes: Sizes, folder: Path) -> Iterator[Entry]:
         rounds = sizes.pairs if (channels, classes) == sizes.networks[0] else sizes.scaling_pairs
         for number in range(1, rounds + 1):
             for case in _alternating(("sweep", "cached", "tuned"), number):
-                yield Entry("networks", point, number, lab.job(case))
+                if case != "tuned" or number <= sizes.scaling_pairs:
+                    yield Entry("networks", point, number, lab.job(case))
 
 
 def _alternating(names: tuple[Any, ...], number: int) -> tuple[Any, ...]:

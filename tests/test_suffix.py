@@ -266,8 +266,9 @@ def add_rows(values, lane, out, size, weights, rows, factors, count):
 
 
 def decide(scores):
-    start, size = np.uint64(0), np.uint64(len(scores))
-    return kernels.decide(scores[None], np.uint64(0), start, size, np.float32(TOLERANCE))
+    start, size, arenas = np.uint64(0), np.uint64(len(scores)), scores[None]
+    bits = arenas.view(np.int32)
+    return kernels.decide(arenas, bits, np.uint64(0), start, size, np.float32(TOLERANCE))
 
 
 @given(

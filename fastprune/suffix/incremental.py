@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastprune.suffix import kernels
 from fastprune.suffix.engine import TOLERANCE, Block, Steps, decide_again, live_block
 from fastprune.suffix.keras_engine import KerasEngine
-from fastprune.suffix.program import Program, aligned
+from fastprune.suffix.program import Program
 
 
 class IncrementalEngine:
@@ -41,9 +41,9 @@ class IncrementalEngine:
         classes = np.empty((block.images, len(order) + 1), np.int32)
         near_ties = np.empty(classes.shape, bool)
         program = self.program
-        arenas = aligned((kernels.TOGETHER + 1, program.base.size))
+        room = kernels.make_room(program.base.size, int(program.sizes[3]))
         kernels.sweep_images(
-            block.values, block.places(len(order)), order, self._pruned, arenas, program.base,
+            block.values, block.places(len(order)), order, self._pruned, room, program.base,
             program.weights, program.shares, program.operations, program.blocks, program.taps,
             program.sizes, np.float32(TOLERANCE), classes, near_ties,
         )  # fmt: skip

@@ -9,10 +9,12 @@ is float32 (steps, arena), `at` a row of it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastprune.jit import compiled, inner, reordering
-from fastprune.suffix.vectors import LANES, row_adder
+from fastprune.suffix.vectors import LANES, aligned, row_adder
 
 (
     LINEAR, RELU, SIGMOID, TANH, ELU, SILU, ADD, MULTIPLY, COPY, AFFINE, POOL_MAX, POOL_MEAN,
@@ -197,13 +199,14 @@ def bring_back(
 
 
 @compiled
-def bring_back_all(arenas, cut, place, channel, pruned, weights, shares, blocks, taps, changed):
+def bring_back_all(
+    arenas, cut, place, channel, pruned, weights, shares, blocks, taps, scratch, changed
+):
     """Bring one channel back on every image of a block, each in an arena of its own.
 
     Fills `changed`, bool (images,), with whether the channel differs from its pruned value there;
     for the others see :func:`sweep_images`.
     """
-    scratch = np.empty(len(taps) + 1, np.uint64), np.empty((len(taps) + 1, 1), np.float32)
     for image in range(U(cut.shape[0])):
         changed[image] = bring_back(
             arenas, image, cut, image, U(place), pruned, U(channel), weights, shares, blocks, taps,
@@ -256,17 +259,19 @@ def near_best(arenas, at, start, size, top, bound):
 
 
 @compiled
-def decide(arenas, at, start, size, tolerance):
+def decide(arenas, bits, at, start, size, tolerance):
     """Return the class of an image (the first of the best scores) and whether it is a near-tie.
 
-    The scores are the `size` values from `start`, a final softmax left out. A near-tie: another
+    The scores are the `size` values from `start`, a final softmax left out; `bits` are the arenas
+    as int32. A near-tie: another
     score within `tolerance` times the largest absolute score (at least 1, as softmax rounds at that
     size) of the best, or a score that is no number.
     """
-    top, least, odd = extremes(arenas.view(np.int32), at, start, size)
+    top, least, odd = extremes(bits, at, start, size)
     if odd:
         return np.int32(0), True
-    bound = top - tolerance * max(top, -least, np.float32(1))
+    largest = top if top > -least else -least
+    bound = top - tolerance * (largest if largest > 1 else np.float32(1))
     close, place = near_best(arenas, at, start, size, top, bound)
     if close == 1:
         return np.int32(place), False
@@ -277,20 +282,58 @@ def decide(arenas, at, start, size, tolerance):
 
 
 @inner
-def decide_steps(arenas, count, pairs, weights, operations, blocks, taps, sizes, tolerance, scratch,
-                 classes, near_ties):  # fmt: skip
-    """Run the program on the first `count` rows; `pairs` says which image and step each one is."""
+def decide_steps(count, room, weights, operations, blocks, taps, sizes, tolerance, classes,
+                 near_ties):  # fmt: skip
+    """Run the program on the first `count` rows and write down the class of each."""
+    arenas, bits, scratch, _, pairs = room
     run(arenas, count, weights, operations, blocks, taps, scratch)
     for row in range(count):
-        image, step = pairs[row]
-        classes[image, step], near_ties[image, step] = decide(
-            arenas, U(row), sizes[0], sizes[1], tolerance
-        )
+        found, near = decide(arenas, bits, U(row), sizes[0], sizes[1], tolerance)
+        classes[pairs[row, 0], pairs[row, 1]] = found
+        near_ties[pairs[row, 0], pairs[row, 1]] = near
+
+
+@inner
+def copy(values, arenas, at, size):
+    """Write the first `size` values to a row.
+
+    ``arenas[at] = values`` would bring numba's code for texts of errors along, 1.5 s to compile.
+    """
+    for i in range(size):
+        arenas[at, i] = values[i]
+
+
+def make_room(arena: int, widest: int) -> tuple[Any, ...]:
+    """Return what :func:`sweep_images` works in.
+
+    Allocated here, as numba takes 0.1 s to compile each kind of allocation.
+
+    Parameters
+    ----------
+    arena : int
+        Values of an arena.
+    widest : int
+        The most inputs that a block has.
+
+    Returns
+    -------
+    tuple
+        Arenas: a row for each step, and behind them one that holds what is linear in the cut
+        activations of the image at its step; the same as int32; rows of weights, factors and marks
+        for all lanes, and for one; image and step of each row.
+    """
+    arenas = aligned((TOGETHER + 1, arena))
+    widest += 1  # gathering writes one place behind the last
+    rows, factors = np.empty(widest, np.uint64), np.empty((widest, LANES), np.float32)
+    share_scratch = np.empty(widest, np.uint64), np.empty((widest, 1), np.float32)
+    pairs = np.zeros((TOGETHER, 2), np.int64)
+    scratch = rows, factors, np.empty(widest, np.bool_)
+    return arenas, arenas.view(np.int32), scratch, share_scratch, pairs
 
 
 @compiled
 def sweep_images(
-    cut, place, order, pruned, arenas, base, weights, shares, operations, blocks, taps, sizes,
+    cut, place, order, pruned, room, base, weights, shares, operations, blocks, taps, sizes,
     tolerance, classes, near_ties,
 ):  # fmt: skip
     """Find the class of every image at every step of an order, last step first.
@@ -309,9 +352,8 @@ def sweep_images(
         Channels in the order in which they are pruned.
     pruned : float32 (positions, channels)
         What the cut layer gives for a pruned channel.
-    arenas : float32 (TOGETHER + 1, arena)
-        Room to work in: a row for each step, and behind them one that holds what is linear in the
-        cut activations of the image at its step.
+    room : tuple
+        What :func:`make_room` gives.
     base : float32 (arena,)
         The values that are linear in the cut activations, with every channel pruned.
     weights : float32 (weights,)
@@ -332,20 +374,20 @@ def sweep_images(
         Filled with whether it is a near-tie.
     """
     images, channels = cut.shape[0], order.shape[0]
-    arenas[:] = base
-    widest = sizes[3] + U(1)  # gathering writes one place behind the last
-    rows, factors = np.empty(widest, np.uint64), np.empty((widest, LANES), np.float32)
-    scratch = rows, factors, np.empty(widest, np.bool_)
-    share_scratch = np.empty(widest, np.uint64), np.empty((widest, 1), np.float32)
-    pairs, count = np.zeros((TOGETHER, 2), np.int64), 0
-    program = (weights, operations, blocks, taps, sizes, tolerance, scratch, classes, near_ties)
+    arenas, _, _, share_scratch, pairs = room
+    program = (room, weights, operations, blocks, taps, sizes, tolerance, classes, near_ties)
     # With every channel pruned all images look the same.
-    classes[:] = -1
-    pairs[0, 1] = channels
-    decide_steps(arenas, 1, pairs, *program)
-    classes[:, channels], near_ties[:, channels] = classes[0, channels], near_ties[0, channels]
+    copy(base, arenas, U(0), sizes[2])
+    pairs[0, 0], pairs[0, 1] = 0, channels
+    decide_steps(1, *program)
     for image in range(images):
-        arenas[TOGETHER] = base
+        classes[image, channels] = classes[0, channels]
+        near_ties[image, channels] = near_ties[0, channels]
+        for step in range(channels):
+            classes[image, step] = -1
+    count = 0
+    for image in range(images):
+        copy(base, arenas, U(TOGETHER), sizes[2])
         for step in range(channels - 1, -1, -1):
             channel = order[step]
             if place[channel] < 0 or not bring_back(
@@ -358,9 +400,9 @@ def sweep_images(
             pairs[count, 0], pairs[count, 1] = image, step
             count += 1
             if count == TOGETHER:
-                decide_steps(arenas, count, pairs, *program)
+                decide_steps(count, *program)
                 count = 0
-    decide_steps(arenas, count, pairs, *program)
+    decide_steps(count, *program)
     for image in range(images):
         for step in range(channels - 1, -1, -1):
             if classes[image, step] < 0:

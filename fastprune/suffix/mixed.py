@@ -66,6 +66,7 @@ class MixedEngine:
         places = block.places(len(order))
         arenas = np.repeat(program.base[None], block.images, axis=0)
         changed = np.empty(block.images, np.bool_)
+        scratch = kernels.make_room(0, int(program.sizes[3]))[3]
         tail = _Tail(self._evaluate, self.rows, (channels + 1, block.images))
         tail.add(arenas, np.arange(block.images), channels)
         for step in range(channels - 1, -1, -1):
@@ -73,7 +74,7 @@ class MixedEngine:
                 continue
             kernels.bring_back_all(
                 arenas, block.values, places[order[step]], order[step], self._pruned,
-                program.weights, program.shares, program.blocks, program.taps, changed,
+                program.weights, program.shares, program.blocks, program.taps, scratch, changed,
             )  # fmt: skip
             tail.add(arenas, np.flatnonzero(changed), step)
         tail.flush()

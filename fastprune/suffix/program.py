@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastprune.graph import Call
 from fastprune.suffix import kernels
-from fastprune.suffix.vectors import WIDTH
+from fastprune.suffix.vectors import WIDTH, aligned
 
 COLUMNS = 16
 """Integers per operation."""
@@ -225,11 +225,3 @@ def _table(rows: list[list[int]]) -> NDArray[np.int64]:
 def whole(size: int) -> int:
     """Return a size rounded up to whole vectors."""
     return -(-size // WIDTH) * WIDTH
-
-
-def aligned(shape: int | tuple[int, ...]) -> NDArray[np.float32]:
-    """Return zeros that start on a cache line, so that no vector lies across two of them."""
-    size = int(np.prod(shape))
-    room = np.zeros(size + WIDTH, np.float32)
-    start = -(room.ctypes.data // room.itemsize) % WIDTH
-    return room[start : start + size].reshape(shape)

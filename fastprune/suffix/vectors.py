@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
+from numpy.typing import NDArray
 
 WIDTH = 16
 """Float32 values per vector, 64 bytes; LLVM splits it where the machine's vectors are narrower.
@@ -26,6 +28,14 @@ VECTORS = 2 if binding.get_host_cpu_features().get("avx512f") else 1
 
 INT, FLOAT = ir.IntType(64), ir.FloatType()
 VECTOR = ir.VectorType(FLOAT, WIDTH)
+
+
+def aligned(shape: int | tuple[int, ...]) -> NDArray[np.float32]:
+    """Return zeros that start on a cache line, so that no vector lies across two of them."""
+    size = int(np.prod(shape))
+    room = np.zeros(size + WIDTH, np.float32)
+    start = -(room.ctypes.data // room.itemsize) % WIDTH
+    return room[start : start + size].reshape(shape)
 
 
 def row_adder(lanes: int) -> Callable[..., None]:
