@@ -1,11 +1,11 @@
-"""Cut activations that are kept: in memory under the budget, in a memory-mapped file above it."""
+"""Cut activations that are kept: in memory under the budget, in a temporary file above it."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ class CutStore:
     """Blocks of cut activations, kept in order.
 
     Of a block of live channels only the pairs of image and channel are kept that differ from the
-    pruned value: about a quarter of the lab's. Above the budget their values go to a temporary file
-    that has no name from the start: the system frees it when the process ends, however it ends.
+    pruned value: about a quarter of the lab's. Above the budget they go to a temporary file that
+    has no name from the start: the system frees it when the process ends, however it ends. It is
+    read block by block, not mapped: a mapping's pages would count as memory of this process.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ class CutStore:
         self.in_memory = 0
         self.on_disk = 0
         self._pruned = pruned.reshape(-1, pruned.shape[-1])
-        self._blocks: list[_Kept] = []
+        self._blocks: list[_Kept | _Spilled] = []
         self._file: IO[bytes] | None = None
 
     def append(self, block: Block) -> None:
@@ -44,30 +45,25 @@ class CutStore:
         if block.channels is not None:
             awake = (values != self._pruned[:, block.channels]).any(axis=1)
             values = values.transpose(0, 2, 1)[awake]
+        kept = _Kept(values, awake, block.channels, block.images)
         size = int(np.prod(values.shape)) * 4
-        start = None
         if self.in_memory + size <= self.budget:
             self.in_memory += size
-        elif size:
-            start = self.on_disk // 4
-            self.on_disk += size
-            values = self._to_disk(backend.to_numpy(values))
-        self._blocks.append(_Kept(values, start, awake, block.channels, block.images))
+            self._blocks.append(kept)
+        else:
+            self._blocks.append(self._to_disk(kept))
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks in the order in which they were kept."""
-        disk = None if self._file is None else np.memmap(self._file, np.float32, "r")
         for kept in self._blocks:
-            values = kept.values
-            if kept.start is not None and disk is not None:
-                size = int(np.prod(kept.values))
-                values = disk[kept.start : kept.start + size].reshape(kept.values)
-            if kept.awake is not None:
-                whole = np.empty((*kept.awake.shape, len(self._pruned)), np.float32)
-                whole[:] = self._pruned[:, kept.channels].T
-                whole[kept.awake] = values
+            found = self._from_disk(kept) if isinstance(kept, _Spilled) else kept
+            values = found.values
+            if found.awake is not None:
+                whole = np.empty((*found.awake.shape, len(self._pruned)), np.float32)
+                whole[:] = self._pruned[:, found.channels].T
+                whole[found.awake] = values
                 values = np.ascontiguousarray(whole.transpose(0, 2, 1))
-            yield Block(values, kept.channels, kept.images)
+            yield Block(values, found.channels, found.images)
 
     def __len__(self) -> int:
         """Return the number of blocks."""
@@ -79,12 +75,20 @@ class CutStore:
         if self._file is not None:
             self._file.close()
 
-    def _to_disk(self, values: NDArray[np.float32]) -> tuple[int, ...]:
-        """Append values to the file; return their shape, which is all that stays in memory."""
+    def _to_disk(self, kept: _Kept) -> _Spilled:
+        """Append a block to the file; only where it lies stays in memory."""
+        values = backend.to_numpy(kept.values).astype(np.float32, copy=False)
+        parts = [values.tobytes()]
+        live = None
+        if kept.channels is not None and kept.awake is not None:
+            live = len(kept.channels)
+            parts += [kept.channels.astype(np.int64).tobytes(), np.packbits(kept.awake).tobytes()]
+        start, size = self.on_disk, sum(map(len, parts))
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="fastprune-")  # noqa: SIM115 - see close
-            values.astype(np.float32, copy=False).tofile(self._file)
+            self._file.seek(start)
+            self._file.write(b"".join(parts))
             self._file.flush()
         except OSError as error:
             message = (
@@ -92,7 +96,22 @@ class CutStore:
                 "raise --memory or set TMPDIR to a larger disk"
             )
             raise OutputError(message) from error
-        return values.shape
+        self.on_disk += size
+        return _Spilled(start, size, values.shape, live, kept.images)
+
+    def _from_disk(self, spilled: _Spilled) -> _Kept:
+        """Read a block back."""
+        assert self._file is not None
+        self._file.seek(spilled.start)
+        record = self._file.read(spilled.size)
+        count = int(np.prod(spilled.shape))
+        values = np.frombuffer(record, np.float32, count).reshape(spilled.shape)
+        if spilled.live is None:
+            return _Kept(values, None, None, spilled.images)
+        channels = np.frombuffer(record, np.int64, spilled.live, 4 * count)
+        bits = np.frombuffer(record, np.uint8, offset=4 * count + channels.nbytes)
+        awake = np.unpackbits(bits, count=spilled.images * spilled.live).astype(bool)
+        return _Kept(values, awake.reshape(spilled.images, -1), channels, spilled.images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +120,8 @@ class _Kept:
 
     Attributes
     ----------
-    values : array of float32, or tuple of int
-        (pairs, positions) of the awake pairs, or the whole cut tensor; of values in the file their
-        shape.
-    start : int or None
-        Where in the file the values begin, counted in values; None in memory.
+    values : array of float32
+        (pairs, positions) of the awake pairs, or the whole cut tensor.
     awake : ndarray of bool or None, shape (images, live channels)
         Which pairs `values` holds; None for all.
     channels : ndarray of int64 or None
@@ -115,7 +131,16 @@ class _Kept:
     """
 
     values: Any
-    start: int | None
     awake: NDArray[np.bool_] | None
     channels: NDArray[np.int64] | None
+    images: int
+
+
+class _Spilled(NamedTuple):
+    """Where a block lies in the file: first byte, bytes, shape of its values, live channels."""
+
+    start: int
+    size: int
+    shape: tuple[int, ...]
+    live: int | None
     images: int

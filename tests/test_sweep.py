@@ -135,10 +135,12 @@ def test_kept_activations_above_the_budget_go_to_a_file_without_a_name(tmp_path,
     values[0][1, :, 0] = 7  # asleep on one image: 3 of 4 pairs are kept
     for part in values:
         store.append(Block(part, np.array([1, 3]), 2))
-    assert (store.in_memory, store.on_disk) == (36 + 48, 96)
+    # A block in the file: 12 values, 2 channels of 8 bytes, 4 bits of which pair is awake.
+    assert (store.in_memory, store.on_disk) == (36 + 48, 2 * (48 + 16 + 1))
     assert list(tmp_path.iterdir()) == [], "a crash would leave it behind"
     for block, part in zip(store, values, strict=True):
         np.testing.assert_array_equal(block.values, part)
+        np.testing.assert_array_equal(block.channels, [1, 3])
     store.close()
     gc.collect()
     assert len(store) == 0
