@@ -10,9 +10,10 @@ import pytest
 
 from bench.bars import BARS, bar_rows, by_round
 from bench.differential import compare_set, parser, steps_of
-from bench.plan import QUICK, Sizes, lab_group
+from bench.plan import BARRED, QUICK, Sizes, lab_group
 from bench.report import BEGIN, END, write_report
 from fastprune import load_network
+from fastprune.backend import ONE_CORE_A_CALL
 from fastprune.suffix.engine import Steps
 from fastprune.suffix.select import make_engine
 
@@ -69,8 +70,16 @@ def test_cases_alternate():
     first, second = (
         [entry.job["case"] for entry in entries if entry.round == number] for number in (1, 2)
     )
-    assert first == second[::-1]
+    assert [case for case in first if case in BARRED] == second[::-1]
+    assert set(second) == set(BARRED) < set(first)
     assert QUICK.together
+
+
+def test_our_own_sides_run_as_the_command_line_runs_them():
+    entries = {entry.job["case"]: entry for entry in lab_group(_lab(), Sizes(pairs=1))}
+    for case in ("sweep", "prefix"):
+        assert entries[case].environment() == {ONE_CORE_A_CALL: "1"}
+    assert entries["notebook"].environment() == entries["eval"].environment() == {}
 
 
 def test_counts_that_differ_end_the_run(tmp_path):
