@@ -70,8 +70,8 @@ def calls_at_once() -> int:
     import tensorflow as tf
 
     chosen = tf.config.threading.get_intra_op_parallelism_threads()
-    threads = chosen or int(os.environ.get(ONE_CORE_A_CALL, "0"))
-    return machine.cores() if threads == 1 else 1
+    one_core = chosen == 1 or (chosen == 0 and os.environ.get(ONE_CORE_A_CALL) == "1")
+    return machine.cores() if one_core else 1
 
 
 def on_accelerator() -> bool:
