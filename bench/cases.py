@@ -180,21 +180,26 @@ def tuned(job: Job) -> Outcome:
 def prefix(job: Job) -> Outcome:
     """Run the prefix alone, streamed as fastprune streams: what no sweep can save (d)."""
     from fastprune import backend, machine
-    from fastprune.batches import batch_size
-    from fastprune.dataset import ImageSet
+    from fastprune.batches import batch_size, chunk_size, in_batches
+    from fastprune.dataset import Chunk, ImageSet
     from fastprune.parallel import in_order
 
     network = job.network
-    size = batch_size(network.graph.calls, network.graph.input)
+    batch = batch_size(network.graph.calls, network.graph.input)
+    chunk = chunk_size(batch, network.input_shape, network.pruned_value.shape)
     signature = (((None, *network.input_shape), "float32"),)
     model, last = network.prefix, 0.0
-    run = backend.compiled(lambda images: model(images, training=False), signature=signature)
+    call = backend.compiled(lambda images: model(images, training=False), signature=signature)
+
+    def run(images: Chunk) -> Any:
+        return in_batches(call, images.images, batch)
+
     for name, (_, path) in job.sets.items():
         shape, classes = network.input_shape, network.n_classes
-        chunks = ImageSet(name, path, input_shape=shape, n_classes=classes).chunks(size)
-        for cut in in_order(lambda chunk: run(chunk.images), chunks, machine.cores() + 1):
+        chunks = ImageSet(name, path, input_shape=shape, n_classes=classes).chunks(chunk)
+        for cut in in_order(run, chunks, machine.cores() + 1):
             last = float(cut[0, ..., 0][0][0])
-    return Outcome(about={"batch_size": size, "last": last})
+    return Outcome(about={"batch_size": batch, "last": last})
 
 
 def cached(job: Job) -> Outcome:

@@ -85,9 +85,10 @@ def startup(job: dict[str, Any]) -> dict[str, Any]:
         input_shape=network.input_shape, n_classes=network.n_classes,
     )  # fmt: skip
     engine = select.make_engine(network)
-    size = batches.batch_size(network.graph.calls, network.graph.input)
+    batch = batches.batch_size(network.graph.calls, network.graph.input)
+    chunk = batches.chunk_size(batch, network.input_shape, network.pruned_value.shape)
     with tqdm(disable=True) as hidden:
-        made = passes.Passes(network, engine, "cut", size, 1 << 27, [], hidden)
+        made = passes.Passes(network, engine, "cut", batch, chunk, 1 << 27, [], hidden)
     loaded = time.perf_counter() - begin
 
     def once() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune import backend
-from fastprune.batches import batch_size
+from fastprune.batches import batch_size, chunk_size, in_batches
 from fastprune.dataset import ImageSet, SetSource
 from fastprune.errors import NetworkError
 from fastprune.graph import Graph
@@ -99,9 +99,9 @@ def evaluate(
         "input_shape": tuple(graph.input.shape[1:]), "n_classes": int(graph.output.shape[-1]),
         "scale": scale, "data": data_name, "label": label_name,
     }  # fmt: skip
-    size = batch_size(graph.calls, graph.input)
+    batch = batch_size(graph.calls, graph.input)
     sets = (ImageSet("clean", clean, **options), ImageSet("backdoored", backdoored, **options))
-    counts = [_count(images, [call for _, call in models], size) for images in sets]
+    counts = [_count(images, [call for _, call in models], batch) for images in sets]
     flagged = (None, None) if repaired is None else (counts[0][1], counts[1][1])
     return Evaluation(len(sets[0]), counts[0][0], len(sets[1]), counts[1][0], *flagged)
 
@@ -117,11 +117,13 @@ def _load(source: str | Path | Any) -> tuple[Graph, Any]:
     )
 
 
-def _count(images: ImageSet, calls: list[Any], size: int) -> tuple[int, int]:
+def _count(images: ImageSet, calls: list[Any], batch: int) -> tuple[int, int]:
     """Return how many images all networks put in their label's class, and how many they dispute."""
     hits = flagged = 0
-    for chunk in images.chunks(size):
-        found: list[NDArray[Any]] = [backend.to_numpy(call(chunk.images)) for call in calls]
+    for chunk in images.chunks(chunk_size(batch, images.input_shape)):
+        found: list[NDArray[Any]] = [
+            backend.to_numpy(in_batches(call, chunk.images, batch)) for call in calls
+        ]
         agree = np.logical_and.reduce([classes == found[0] for classes in found])
         hits += int(np.sum(agree & (found[0] == chunk.labels)))
         flagged += int(np.sum(~agree))

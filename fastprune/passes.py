@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastprune import backend, machine
 from fastprune.activations import CutStore
+from fastprune.batches import in_batches
 from fastprune.criteria import ActivationStatistics
 from fastprune.dataset import Chunk, ImageSet
 from fastprune.metrics import Counter, Counts
@@ -97,8 +98,8 @@ class Passes:
         Evaluates its suffix.
     rank_on : {"cut", "prune"}
         Whose mean activation orders the channels.
-    size : int
-        Images per batch.
+    batch, chunk : int
+        Images per call of the prefix, and per chunk; see :mod:`fastprune.batches`.
     budget : int
         Bytes of kept cut activations that may stay in memory.
     steps : list of int
@@ -118,7 +119,8 @@ class Passes:
         network: Network,
         engine: Engine,
         rank_on: str,
-        size: int,
+        batch: int,
+        chunk: int,
         budget: int,
         steps: list[int],
         progress: Any,
@@ -126,7 +128,7 @@ class Passes:
         truths: Mapping[str, NDArray[np.int64]] | None = None,
         extremes: bool = False,
     ) -> None:
-        self.network, self.engine, self.size = network, engine, size
+        self.network, self.engine, self.chunk = network, engine, chunk
         self.steps, self.progress, self.rank_on = steps, progress, rank_on
         self.by_label, self.truths, self.extremes = by_label, truths or {}, extremes
         self.budget = budget
@@ -134,11 +136,10 @@ class Passes:
         self.workers = machine.cores() + 1 if engine.threaded or backend.calls_at_once() > 1 else 1
         self.store = CutStore(budget, network.pruned_value)
         self.further: dict[str, CutStore] = {}
-        signature = (((None, *network.input_shape), "float32"),)
-        self._prefix = _compiled(network.prefix, signature)
+        self._prefix = _compiled(network.prefix, batch)
         # Two networks, so that only the validation pass pays for the prune layer's output.
         self._ranked = (
-            _compiled(network.prefix_and_prune, signature) if rank_on == "prune" else self._prefix
+            _compiled(network.prefix_and_prune, batch) if rank_on == "prune" else self._prefix
         )
 
     def validation(self, images: ImageSet) -> NDArray[np.float64]:
@@ -156,11 +157,11 @@ class Passes:
         ranker = ActivationStatistics(self.network.n_channels, extremes=self.extremes)
 
         def work(chunk: Chunk) -> tuple[Block, Any]:
-            output = self._run(self._ranked, chunk)
+            output = self._ranked(chunk.images)
             cut, ranked = output if self.rank_on == "prune" else (output, output)
             return self.engine.block(cut), ranked
 
-        for block, ranked in in_order(work, images.chunks(self.size), self.workers):
+        for block, ranked in in_order(work, images.chunks(self.chunk), self.workers):
             ranker.add(ranked)
             store.append(block)
             self.progress.update(block.images)
@@ -180,18 +181,9 @@ class Passes:
         """Stream a set through once and count it at every step of every order."""
 
         def block(chunk: Chunk) -> Block:
-            return self.engine.block(self._run(self._prefix, chunk))
+            return self.engine.block(self._prefix(chunk.images))
 
-        return self._count(images, images.chunks(self.size), block, orders)
-
-    def _run(self, prefix: Any, chunk: Chunk) -> Any:
-        """Run a prefix on a chunk; a ragged last one is padded where shapes are compiled in."""
-        count = len(chunk.labels)
-        if count == self.size or not backend.fixed_shapes():
-            return prefix(chunk.images)
-        padded = np.resize(chunk.images, (self.size, *chunk.images.shape[1:]))
-        output = prefix(padded)
-        return [part[:count] for part in output] if isinstance(output, list) else output[:count]
+        return self._count(images, images.chunks(self.chunk), block, orders)
 
     def _count(
         self,
@@ -227,5 +219,8 @@ class Passes:
         return tallies
 
 
-def _compiled(model: Any, signature: Any) -> Any:
-    return backend.compiled(lambda images: model(images, training=False), signature=signature)
+def _compiled(model: Any, batch: int) -> Callable[[Any], Any]:
+    """Return a model compiled, as a call that takes a chunk batch by batch."""
+    signature = (((None, *model.input.shape[1:]), "float32"),)
+    call = backend.compiled(lambda images: model(images, training=False), signature=signature)
+    return lambda images: in_batches(call, images, batch)

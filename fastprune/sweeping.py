@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastprune import backend, machine
-from fastprune.batches import WORKING_SET, batch_size
+from fastprune.batches import CHUNK, WORKING_SET, batch_size, chunk_size
 from fastprune.criteria import Evidence, needs_extremes, oracle_set, prune_kernel
 from fastprune.dataset import ImageSet, SetSource, open_sets
 from fastprune.goodnet import scores_of
@@ -160,15 +160,17 @@ def sweep_orders(
         orders = _resolved(orders, sets, pairs, valid_name)
         chosen = make_engine(loaded, engine, memory=budget // (4 * backend.calls_at_once()))
     steps = verify_steps(verify, loaded.n_channels)
-    size = batch_size(
-        loaded.graph.calls, loaded.graph.input, working_set=min(WORKING_SET, budget // 4)
+    batch = batch_size(
+        loaded.graph.calls, loaded.graph.input, working_set=min(WORKING_SET, budget // 16)
     )
+    shapes = loaded.input_shape, loaded.pruned_value.shape
+    chunk = chunk_size(batch, *shapes, size=min(CHUNK, budget // 64))
     deciders = [valid_name, *dict.fromkeys(filter(None, map(oracle_set, orders)))]
     total = sum(len(images) for _, images in sets.values())
     total += sum(len(sets[name][1]) for name in deciders)
     with bar(total, shown=progress) as shown:
         passes = Passes(
-            loaded, chosen, rank_on, size, budget // (KEPT * len(deciders)), steps, shown,
+            loaded, chosen, rank_on, batch, chunk, budget // (KEPT * len(deciders)), steps, shown,
             by_label=[name for name, (kind, _) in sets.items() if kind == "clean"],
             truths=truths, extremes=any(map(needs_extremes, orders)),
         )  # fmt: skip
@@ -177,12 +179,12 @@ def sweep_orders(
     if verify:
         with clock.phase("verify"):
             extras = [
-                {"verified": verify_sweep(loaded, sets, made, steps, tallies[index], 8 * size)}
+                {"verified": verify_sweep(loaded, sets, made, steps, tallies[index], 8 * batch)}
                 for index, made in enumerate(ranked.orders)
             ]
-    _check_scale(loaded, sets[valid_name][1], tallies[0][valid_name], size)
+    _check_scale(loaded, sets[valid_name][1], tallies[0][valid_name], batch)
     about = {
-        "engine_used": chosen.name, "batch_size": size, "paired": pairs,
+        "engine_used": chosen.name, "batch_size": batch, "paired": pairs,
         "true_labels": {name: _told(source) for name, source in (true_labels or {}).items()},
     }  # fmt: skip
     return [

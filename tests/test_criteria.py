@@ -13,10 +13,9 @@ from hypothesis.extra import numpy as arrays
 from keras import layers
 
 import fastprune
-from fastprune import reference
+from fastprune import passes, reference
 from fastprune.criteria import MEANINGS, ActivationStatistics, Evidence, ordered, scores
 from fastprune.errors import OptionError
-from fastprune.passes import Passes
 from fastprune.ranking import make_order, resolve_order
 from fastprune.report.words import order_words
 from tests.test_suffix import CHANNELS, IMAGE, build, deepid, normalized, pictures
@@ -137,13 +136,12 @@ def test_orders_are_those_of_plain_keras(body, rank_on):
 def test_an_oracles_set_runs_once_as_every_other(monkeypatch):
     model = build(deepid)
     seen = []
-    run = Passes._run
+    run = passes.in_batches
 
-    def counted(self, prefix, chunk):
-        seen.append(len(chunk.labels))
-        return run(self, prefix, chunk)
+    def counted(call, images, batch):
+        return run(lambda part: (seen.append(len(part)), call(part))[1], images, batch)
 
-    monkeypatch.setattr(Passes, "_run", counted)
+    monkeypatch.setattr(passes, "in_batches", counted)
     images = pictures(60, 1)
     sets = {
         "valid": (images, model.predict(images, verbose=0).argmax(axis=1)),

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 import fastprune
-from fastprune import reference
+from fastprune import passes, reference
 from fastprune.activations import CutStore
 from fastprune.errors import FastpruneError, OptionError
-from fastprune.passes import Passes
 from fastprune.progress import FastpruneWarning
 from fastprune.suffix.engine import Block
 from tests.test_suffix import CHANNELS, IMAGE, build, deepid, normalized, pictures, unknown_tail
@@ -78,13 +77,12 @@ def test_every_count_is_that_of_plain_keras(body, engine):
 
 def test_the_prefix_runs_once_per_image_for_any_number_of_orders(model, sets, monkeypatch):
     seen = []
-    run = Passes._run
+    run = passes.in_batches
 
-    def counted(self, prefix, chunk):
-        seen.append(len(chunk.labels))
-        return run(self, prefix, chunk)
+    def counted(call, images, batch):
+        return run(lambda part: (seen.append(len(part)), call(part))[1], images, batch)
 
-    monkeypatch.setattr(Passes, "_run", counted)
+    monkeypatch.setattr(passes, "in_batches", counted)
     orders = ["ascending", "descending", "random:3"]
     results = fastprune.sweep_orders(model, orders=orders, cut_layer="cut_here", **sets)
     assert sum(seen) == 150 + 67 + 41

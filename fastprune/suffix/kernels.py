@@ -263,9 +263,8 @@ def decide(arenas, bits, at, start, size, tolerance):
     """Return the class of an image (the first of the best scores) and whether it is a near-tie.
 
     The scores are the `size` values from `start`, a final softmax left out; `bits` are the arenas
-    as int32. A near-tie: another
-    score within `tolerance` times the largest absolute score (at least 1, as softmax rounds at that
-    size) of the best, or a score that is no number.
+    as int32. A near-tie: another score within `tolerance` times the largest absolute score (at
+    least 1, as softmax rounds at that size) of the best, or a score that is no number.
     """
     top, least, odd = extremes(bits, at, start, size)
     if odd:
