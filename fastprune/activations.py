@@ -70,10 +70,12 @@ class CutStore:
         return len(self._blocks)
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything; what is appended afterwards begins anew."""
         self._blocks.clear()
+        self.in_memory = self.on_disk = 0
         if self._file is not None:
             self._file.close()
+            self._file = None
 
     def _to_disk(self, kept: _Kept) -> _Spilled:
         """Append a block to the file; only where it lies stays in memory."""

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastprune.buffers import Buffers
 from fastprune.convert import to_channels_last
 from fastprune.errors import DataError, OptionError
 from fastprune.stream import prefetched
@@ -131,8 +132,10 @@ class ImageSet:
 
     def take(self, indices: NDArray[np.integer]) -> Chunk:
         """Read the images at `indices`."""
-        parts = [self._read(int(index), int(index) + 1) for index in indices]
-        return Chunk(0, np.concatenate(parts), self.labels[indices])
+        images = np.empty((len(indices), *self.input_shape), np.float32)
+        for row, index in enumerate(indices):
+            self._read(int(index), images[row : row + 1])
+        return Chunk(0, images, self.labels[indices])
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """Stream the set in chunks of `size` images, in order, the last one ragged.
@@ -145,16 +148,20 @@ class ImageSet:
             When a pixel is not a finite number or the file cannot be read to its end.
         """
         starts = range(0, len(self), size)
-        arrays = prefetched(
-            lambda index: self._read(starts[index], min(starts[index] + size, len(self))),
-            len(starts),
-        )
-        for start, images in zip(starts, arrays, strict=True):
-            yield Chunk(start, images, self.labels[start : start + size])
+        with Buffers() as buffers:
 
-    def _read(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Return images start … stop as finite float32 (n, height, width, channels) / scale."""
-        images = np.empty((stop - start, *self.input_shape), np.float32)
+            def read(index: int) -> NDArray[np.float32]:
+                start = starts[index]
+                shape = (min(size, len(self) - start), *self.input_shape)
+                return self._read(start, buffers.array(shape))
+
+            arrays = prefetched(read, len(starts))
+            for start, images in zip(starts, arrays, strict=True):
+                yield Chunk(start, images, self.labels[start : start + size])
+
+    def _read(self, start: int, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Fill `images` with those from `start` on, finite and divided by the scale."""
+        stop = start + len(images)
         for first in range(start, stop, PIECE):
             last = min(first + PIECE, stop)
             part = images[first - start : last - start]

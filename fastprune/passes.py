@@ -168,9 +168,11 @@ class Passes:
         return ranker
 
     def kept(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
-        """Count a set at every step of every order, from its kept activations."""
+        """Count a set at every step of every order, from its kept activations; let go of them."""
         store = self.further.get(images.name, self.store)
-        return self._count(images, store, lambda block: block, orders)
+        tallies = self._count(images, store, lambda block: block, orders)
+        store.close()
+        return tallies
 
     def close(self) -> None:
         """Let go of all kept activations."""

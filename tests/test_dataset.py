@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastprune.buffers import Buffers
 from fastprune.dataset import ImageSet, open_sets
 from fastprune.errors import DataError
 
@@ -89,6 +90,41 @@ def test_any_chunk_size_gives_the_same_set_and_names_the_bad_image(make_images, 
     broken[bad:, 1, 2, 0] = np.nan
     with pytest.raises(DataError, match=rf"NaN or infinity in image {bad} "):
         all_of(opened((broken, labels)), size)
+
+
+def test_chunks_use_memory_again_that_nobody_looks_at(monkeypatch):
+    made = []
+    monkeypatch.setattr(Buffers, "__init__", recorded(Buffers.__init__, made))
+    images = np.arange(40 * 12, dtype=np.float32).reshape(40, 2, 2, 3)
+    source = ImageSet("s", (images, np.zeros(40)), input_shape=images.shape[1:], n_classes=2)
+    for chunk in source.chunks(4):
+        np.testing.assert_array_equal(chunk.images, images[chunk.start : chunk.start + 4])
+        del chunk
+    assert made[0].made < 10
+    views = [chunk.images[1:] for chunk in source.chunks(4)]
+    for index, view in enumerate(views):
+        np.testing.assert_array_equal(view, images[4 * index + 1 : 4 * index + 4])
+    assert made[1].made == 10
+
+
+def recorded(init, made):
+    return lambda self: (made.append(self), init(self))[1]
+
+
+def test_buffers_come_back_with_their_last_view_and_not_after_the_end():
+    with Buffers() as buffers:
+        view = buffers.array((2, 3))[1:]
+        view[:] = 1
+        other = buffers.array((2, 3))
+        other[:] = 2
+        assert (view == 1).all()
+        del view
+        again = buffers.array((3, 1))
+        assert buffers.made == 2
+        assert buffers.array((4, 5)).shape == (4, 5)
+        assert buffers.made == 3
+    del again, other
+    assert not buffers._free, "what comes back after the end is let go"
 
 
 def test_take_returns_the_images_asked_for(write_set, make_images):

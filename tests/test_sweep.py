@@ -141,7 +141,25 @@ def test_kept_activations_above_the_budget_go_to_a_file_without_a_name(tmp_path,
         np.testing.assert_array_equal(block.channels, [1, 3])
     store.close()
     gc.collect()
-    assert len(store) == 0
+    assert len(store) == store.in_memory == store.on_disk == 0
+    store.append(Block(values[1], np.array([1, 3]), 2))
+    np.testing.assert_array_equal(next(iter(store)).values, values[1])
+
+
+def test_kept_activations_are_let_go_before_the_next_set(model, sets, monkeypatch):
+    held = []
+    once, init = passes.Passes.once, CutStore.__init__
+    stores = []
+    monkeypatch.setattr(
+        CutStore, "__init__", lambda self, *given: (stores.append(self), init(self, *given))[1]
+    )
+    monkeypatch.setattr(
+        passes.Passes, "once",
+        lambda self, *given: (held.append(sum(map(len, stores))), once(self, *given))[1],
+    )  # fmt: skip
+    fastprune.sweep(model, cut_layer="cut_here", **sets)
+    assert held == [0, 0]
+    assert stores
 
 
 def test_a_budget_changes_no_count(model, sets, monkeypatch):

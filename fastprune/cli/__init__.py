@@ -86,11 +86,6 @@ def _parse(words: list[str], as_json: bool) -> argparse.Namespace:
         raise
 
 
-def say_error(error: FastpruneError, *, as_json: bool = False) -> None:
-    """Say on stderr what is wrong with one of several files; the command goes on."""
-    exits.say("error", str(error), as_json=as_json)
-
-
 def _compute_side_by_side() -> None:
     """Have each call of TensorFlow take one core, where nothing but a sweep will call it.
 

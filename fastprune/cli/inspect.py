@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from fastprune.cli import import_keras_quietly, say_error
+from fastprune.cli import exits, import_keras_quietly
 from fastprune.errors import FastpruneError, OptionError
 
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
                 label_name=arguments.label_name,
             )  # fmt: skip
         except FastpruneError as error:
-            say_error(error, as_json=arguments.format == "json")
+            exits.say("error", str(error), as_json=arguments.format == "json")
             status = 1
             continue
         check = getattr(one, "check", None)

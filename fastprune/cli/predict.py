@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastprune.cli import say_error
+from fastprune.cli import exits
 from fastprune.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def unreadable(path: Path, error: DataError) -> None:
         failures.append((path, error))
-        say_error(error, as_json=arguments.format == "json")
+        exits.say("error", str(error), as_json=arguments.format == "json")
 
     form = "class" if arguments.class_only else arguments.format
     FORMS[form](predictor, predictor.stream(images, unreadable=unreadable), failures)
