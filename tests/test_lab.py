@@ -11,7 +11,7 @@ from fastprune import reference
 from fastprune.network import load_network
 from fastprune.suffix.select import make_engine
 
-FACES = 1200
+FACES = 1000
 
 
 @pytest.fixture(scope="module")

@@ -24,11 +24,12 @@ from fastprune.suffix.vectors import LANES, aligned, row_adder
 SHARE_LINEAR, SHARE_COPY = 12, 13
 """Operations that bring one channel back into a value that is linear in the cut activations."""
 
-TOGETHER = 8
+TOGETHER = 2 * LANES
 """Steps of an image that go through the suffix together, one operation after another.
 
-Rows of weights that several of them need are then still in the cache. 8 take 54 us an image of the
-lab where 4 take 57, 16 to 32 take 56 to 57.
+Rows of weights that several of them need are then still in the cache: 8 take 42 us an image of the
+lab where 4 take 43 and 16 to 32 take 41 to 42. A multiple of :data:`LANES`, as a layer writes all
+lanes.
 """
 
 U = np.uint64
