@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 TUNED_BATCH = 512
 
+MEMORY = 256 << 20
+"""Bytes that a sweep may hold unless told otherwise."""
+
 Hits = dict[str, dict[int, int]]
 """Set name to ``n_pruned`` to images in the class of their label."""
 
@@ -179,25 +182,18 @@ def tuned(job: Job) -> Outcome:
 
 def prefix(job: Job) -> Outcome:
     """Run the prefix alone, streamed as fastprune streams: what no sweep can save (d)."""
-    from fastprune import backend, machine
-    from fastprune.batches import batch_size, chunk_size, in_batches
-    from fastprune.dataset import Chunk, ImageSet
+    from fastprune import machine
+    from fastprune.batches import batched, sizes
+    from fastprune.dataset import ImageSet
     from fastprune.parallel import in_order
 
     network = job.network
-    batch = batch_size(network.graph.calls, network.graph.input)
-    chunk = chunk_size(batch, network.input_shape, network.pruned_value.shape)
-    signature = (((None, *network.input_shape), "float32"),)
-    model, last = network.prefix, 0.0
-    call = backend.compiled(lambda images: model(images, training=False), signature=signature)
-
-    def run(images: Chunk) -> Any:
-        return in_batches(call, images.images, batch)
-
+    batch, size = sizes(network, MEMORY)
+    run, last = batched(network.prefix, batch), 0.0
     for name, (_, path) in job.sets.items():
         shape, classes = network.input_shape, network.n_classes
-        chunks = ImageSet(name, path, input_shape=shape, n_classes=classes).chunks(chunk)
-        for cut in in_order(run, chunks, machine.cores() + 1):
+        chunks = ImageSet(name, path, input_shape=shape, n_classes=classes).chunks(size)
+        for cut in in_order(lambda chunk: run(chunk.images), chunks, machine.cores() + 1):
             last = float(cut[0, ..., 0][0][0])
     return Outcome(about={"batch_size": batch, "last": last})
 

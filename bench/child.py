@@ -25,7 +25,7 @@ import tensorflow  # noqa: F401 - part of the baseline
 
 import fastprune
 from bench import nets
-from bench.cases import CASES, Job
+from bench.cases import CASES, MEMORY, Job
 from bench.memory import Peak
 from fastprune import batches, passes, suffix  # noqa: F401 - part of the baseline
 from fastprune.suffix import select
@@ -85,17 +85,15 @@ def startup(job: dict[str, Any]) -> dict[str, Any]:
         input_shape=network.input_shape, n_classes=network.n_classes,
     )  # fmt: skip
     engine = select.make_engine(network)
-    batch = batches.batch_size(network.graph.calls, network.graph.input)
-    chunk = batches.chunk_size(batch, network.input_shape, network.pruned_value.shape)
+    batch, chunk = batches.sizes(network, MEMORY)
     with tqdm(disable=True) as hidden:
-        made = passes.Passes(network, engine, "cut", batch, chunk, 1 << 27, [], hidden)
+        made = passes.Passes(network, engine, "cut", batch, chunk, MEMORY, [], hidden)
     loaded = time.perf_counter() - begin
 
     def once() -> None:
         order = np.argsort(made.validation(sets[valid][1]), kind="stable")
         for name, (_, images) in sets.items():
             (made.kept if name == valid else made.once)(images, [order])
-        made.store.close()
 
     once()
     first = time.perf_counter() - begin

@@ -8,12 +8,15 @@ chunk has several, since every chunk costs about a millisecond of Python.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastprune import backend, machine
 from fastprune.graph import Call
+
+if TYPE_CHECKING:
+    from fastprune.network import Network
 
 WORKING_SET = 4 << 20
 """Bytes of the widest layer's input and output per batch and core: 16 images of the lab."""
@@ -23,6 +26,21 @@ MOST_CORES = 4
 
 CHUNK = 3 << 20
 """Bytes of a chunk: 96 images of the lab. Up to six chunks are held at a time."""
+
+
+def sizes(network: Network, memory: int) -> tuple[int, int]:
+    """Return how many images make a batch and a chunk of a sweep.
+
+    Parameters
+    ----------
+    network : Network
+        Its widest layer limits the batch, its images and cut activations the chunk.
+    memory : int
+        Bytes that fastprune may hold; little of it makes both smaller.
+    """
+    graph, held = network.graph, (network.input_shape, network.pruned_value.shape)
+    batch = batch_size(graph.calls, graph.input, working_set=min(WORKING_SET, memory // 16))
+    return batch, chunk_size(batch, *held, size=min(CHUNK, memory // 64))
 
 
 def batch_size(calls: Sequence[Call], start: Any, *, working_set: int = WORKING_SET) -> int:
@@ -55,6 +73,8 @@ def batch_size(calls: Sequence[Call], start: Any, *, working_set: int = WORKING_
 def chunk_size(batch: int, *shapes: Sequence[int], size: int = CHUNK) -> int:
     """Return how many images make a chunk: whole batches, at least one.
 
+    One on an accelerator, where batches are large and what they give stays on the device.
+
     Parameters
     ----------
     batch : int
@@ -69,8 +89,17 @@ def chunk_size(batch: int, *shapes: Sequence[int], size: int = CHUNK) -> int:
     >>> chunk_size(16, (55, 47, 3)), chunk_size(16, (32, 32, 3), (1000, 1000, 3))
     (96, 16)
     """
+    if backend.on_accelerator():
+        return batch
     values = max(int(np.prod(shape)) for shape in shapes)
     return batch * max(1, size // (4 * batch * values))
+
+
+def batched(model: Any, batch: int) -> Callable[[Any], Any]:
+    """Return a model compiled, as a call that takes a chunk batch by batch."""
+    signature = (((None, *model.input.shape[1:]), "float32"),)
+    call = backend.compiled(lambda images: model(images, training=False), signature=signature)
+    return lambda images: in_batches(call, images, batch)
 
 
 def in_batches(call: Callable[[Any], Any], images: Any, batch: int) -> Any:

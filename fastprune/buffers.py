@@ -15,7 +15,7 @@ class Buffers:
     Fresh arrays for every chunk, freed by other threads than made them, leave holes behind: a sweep
     of four times the images held 10 MB more.
 
-    Used in a ``with``: at its end memory is let go, what is still looked at when that ends.
+    Used in a ``with``: at its end free memory is let go, the rest with its last view.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastprune import backend, machine
 from fastprune.activations import CutStore
-from fastprune.batches import in_batches
+from fastprune.batches import batched
 from fastprune.criteria import ActivationStatistics
 from fastprune.dataset import Chunk, ImageSet
 from fastprune.metrics import Counter, Counts
@@ -136,10 +136,10 @@ class Passes:
         self.workers = machine.cores() + 1 if engine.threaded or backend.calls_at_once() > 1 else 1
         self.store = CutStore(budget, network.pruned_value)
         self.further: dict[str, CutStore] = {}
-        self._prefix = _compiled(network.prefix, batch)
+        self._prefix = batched(network.prefix, batch)
         # Two networks, so that only the validation pass pays for the prune layer's output.
         self._ranked = (
-            _compiled(network.prefix_and_prune, batch) if rank_on == "prune" else self._prefix
+            batched(network.prefix_and_prune, batch) if rank_on == "prune" else self._prefix
         )
 
     def validation(self, images: ImageSet) -> NDArray[np.float64]:
@@ -219,10 +219,3 @@ class Passes:
             start += count
             self.progress.update(count)
         return tallies
-
-
-def _compiled(model: Any, batch: int) -> Callable[[Any], Any]:
-    """Return a model compiled, as a call that takes a chunk batch by batch."""
-    signature = (((None, *model.input.shape[1:]), "float32"),)
-    call = backend.compiled(lambda images: model(images, training=False), signature=signature)
-    return lambda images: in_batches(call, images, batch)

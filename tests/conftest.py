@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from keras import layers
 
+from fastprune import batches
+
 SHAPE = (12, 10, 3)
 CLASSES = 7
 CHANNELS = 6
@@ -176,6 +178,19 @@ def lab():
     if missing:
         pytest.skip(f"the real lab is not at FASTPRUNE_SHARED or ../shared: no {missing[0]}")
     return folder
+
+
+@pytest.fixture
+def prefix_calls(monkeypatch):
+    """Return a list that gets the number of images of every call of a prefix."""
+    seen = []
+    run = batches.in_batches
+
+    def counted(call, images, batch):
+        return run(lambda part: (seen.append(len(part)), call(part))[1], images, batch)
+
+    monkeypatch.setattr(batches, "in_batches", counted)
+    return seen
 
 
 @pytest.fixture(scope="session")

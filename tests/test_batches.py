@@ -1,5 +1,6 @@
 """Chunks in batches: every row once, in order, whatever the sizes."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -38,10 +39,16 @@ def test_a_chunk_is_whole_batches_of_what_is_largest() -> None:
     assert 4 * 96 * np.prod(image) <= batches.CHUNK < 4 * (96 + 16) * np.prod(image)
 
 
+def test_on_an_accelerator_a_chunk_is_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several would be joined on the host; activations stay on the device."""
+    monkeypatch.setattr(backend, "on_accelerator", lambda: True)
+    assert batches.chunk_size(1024, (2, 2, 3)) == 1024
+    widest = keras.KerasTensor((None, batches.WORKING_SET // (4 * 32)))
+    assert batches.batch_size([], widest) == 1024
+
+
 def test_a_call_on_several_cores_takes_larger_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each core's share of a batch is what fits its cache."""
-    import keras
-
     widest = keras.KerasTensor((None, batches.WORKING_SET // (4 * 32)))
     monkeypatch.setattr(machine, "cores", lambda: 2)
     monkeypatch.setattr(backend, "on_accelerator", lambda: False)

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from keras import layers
 
 import fastprune
-from fastprune import passes, reference
+from fastprune import reference
 from fastprune.criteria import MEANINGS, ActivationStatistics, Evidence, ordered, scores
 from fastprune.errors import OptionError
 from fastprune.ranking import make_order, resolve_order
@@ -133,15 +133,8 @@ def test_orders_are_those_of_plain_keras(body, rank_on):
         assert result.sets["bd"].counts.hits[3] == np.sum(pruned == 0), result.order_name
 
 
-def test_an_oracles_set_runs_once_as_every_other(monkeypatch):
+def test_an_oracles_set_runs_once_as_every_other(prefix_calls):
     model = build(deepid)
-    seen = []
-    run = passes.in_batches
-
-    def counted(call, images, batch):
-        return run(lambda part: (seen.append(len(part)), call(part))[1], images, batch)
-
-    monkeypatch.setattr(passes, "in_batches", counted)
     images = pictures(60, 1)
     sets = {
         "valid": (images, model.predict(images, verbose=0).argmax(axis=1)),
@@ -152,7 +145,7 @@ def test_an_oracles_set_runs_once_as_every_other(monkeypatch):
     }
     orders = ["max", "oracle", "apoz", "oracle:bd_test", "l1", "random:1"]
     results = fastprune.sweep_orders(model, orders=orders, cut_layer="cut_here", **sets)
-    assert sum(seen) == 60 + 33 + 21
+    assert sum(prefix_calls) == 60 + 33 + 21
     assert results[1].oracle == "bd_valid", "the twin of the validation set"
     alone = fastprune.sweep(model, order="oracle:bd_test", cut_layer="cut_here", **sets)
     for name, part in results[3].sets.items():

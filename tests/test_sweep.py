@@ -75,17 +75,10 @@ def test_every_count_is_that_of_plain_keras(body, engine):
             np.testing.assert_array_equal(found, wanted)
 
 
-def test_the_prefix_runs_once_per_image_for_any_number_of_orders(model, sets, monkeypatch):
-    seen = []
-    run = passes.in_batches
-
-    def counted(call, images, batch):
-        return run(lambda part: (seen.append(len(part)), call(part))[1], images, batch)
-
-    monkeypatch.setattr(passes, "in_batches", counted)
+def test_the_prefix_runs_once_per_image_for_any_number_of_orders(model, sets, prefix_calls):
     orders = ["ascending", "descending", "random:3"]
     results = fastprune.sweep_orders(model, orders=orders, cut_layer="cut_here", **sets)
-    assert sum(seen) == 150 + 67 + 41
+    assert sum(prefix_calls) == 150 + 67 + 41
     assert [result.order_name for result in results] == orders
     for result, order in zip(results, orders, strict=True):
         alone = fastprune.sweep(model, order=order, cut_layer="cut_here", **sets)
