@@ -83,11 +83,6 @@ def chunk_size(batch: int, *shapes: Sequence[int], size: int = CHUNK) -> int:
         Shapes of what is held of an image, one after another, such as its pixels and its cut.
     size : int
         Bytes that the largest of them may take, as float32.
-
-    Examples
-    --------
-    >>> chunk_size(16, (55, 47, 3)), chunk_size(16, (32, 32, 3), (1000, 1000, 3))
-    (96, 16)
     """
     if backend.on_accelerator():
         return batch

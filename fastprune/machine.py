@@ -1,4 +1,4 @@
-"""What a run says of the machine it ran on: cores, memory, versions."""
+"""What a run says of itself and the machine it ran on: time, cores, memory, versions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 import platform
 import re
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 
 from fastprune.errors import OptionError
@@ -64,3 +67,20 @@ def versions() -> dict[str, str]:
     for package in ("keras", backend.name(), "numpy", "numba", "h5py"):
         found[package] = metadata.version(package)
     return found
+
+
+class Clock:
+    """Seconds per phase."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Measure a phase."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - start
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)

@@ -6,9 +6,7 @@ is only known once all of it was seen; every other set passes through once.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +143,7 @@ def sweep_orders(
     """
     options = {key: value for key, value in locals().items() if key in OPTIONS}
     budget = check_options(orders, drops, drop_kind, rank_on, scale, verify, memory)
-    clock = Clock()
+    clock = machine.Clock()
     with clock.phase("load"):
         loaded = load_network(network, cut_layer=cut_layer)
         sets = open_sets(
@@ -217,23 +215,6 @@ KEPT = 16
 back from the system's cache costs next to nothing, and memory stays the same for more images."""
 
 
-class Clock:
-    """Seconds per phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Measure a phase."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = time.perf_counter() - start
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
-
-
 def _resolved(
     orders: Sequence[Order],
     sets: Mapping[str, tuple[str, ImageSet]],
@@ -250,7 +231,7 @@ def _run(
     sets: Mapping[str, tuple[str, ImageSet]],
     deciders: Sequence[str],
     orders: Sequence[Order],
-    clock: Clock,
+    clock: machine.Clock,
 ) -> tuple[list[dict[str, Tally]], Ranked]:
     """Pass over all sets, first those that decide orders: tallies per order and set, orders."""
     try:

@@ -30,8 +30,9 @@ def test_batches_give_every_row_once(
     assert seen == [4] * whole + [4 if fixed else rest] * (rest > 0)
 
 
-def test_a_chunk_is_whole_batches_of_what_is_largest() -> None:
+def test_a_chunk_is_whole_batches_of_what_is_largest(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is held of an image, pixels or cut, decides; one batch is the least."""
+    monkeypatch.setattr(backend, "on_accelerator", lambda: False)
     image, cut = (55, 47, 3), (5, 4, 60)
     assert batches.chunk_size(16, image, cut) == batches.chunk_size(16, cut, image) == 96
     assert batches.chunk_size(16, image, (8, 8, 512)) == 16
