@@ -30,7 +30,7 @@ class Tally:
     ----------
     counter : Counter
         Counts the chunks.
-    truth : ndarray of int64 or None, shape (images,)
+    truth : ndarray of signed integers or None, shape (images,)
         True class of every image of a backdoored set, where it is known.
     samples : ndarray of int64, shape (samples,)
         Indices of the sample images.
@@ -43,7 +43,7 @@ class Tally:
     """
 
     counter: Counter
-    truth: NDArray[np.int64] | None
+    truth: NDArray[np.signedinteger] | None
     samples: NDArray[np.int64]
     sample_classes: NDArray[np.int64]
     steps: list[int]
@@ -57,7 +57,7 @@ class Tally:
         n_channels: int,
         steps: list[int],
         n_classes: int | None = None,
-        truth: NDArray[np.int64] | None = None,
+        truth: NDArray[np.signedinteger] | None = None,
     ) -> Tally:
         """Return an empty tally of a set; hits are counted by label where `n_classes` is given."""
         samples = np.unique(np.linspace(0, len(images) - 1, SAMPLES).round().astype(np.int64))
@@ -71,7 +71,7 @@ class Tally:
             near_ties=np.zeros((len(steps), len(images)), bool),
         )
 
-    def add(self, found: Steps, start: int, labels: NDArray[np.int64]) -> None:
+    def add(self, found: Steps, start: int, labels: NDArray[np.signedinteger]) -> None:
         """Count the chunk of images that begins at `start`."""
         stop = start + len(labels)
         truth = None if self.truth is None else self.truth[start:stop]
@@ -108,7 +108,7 @@ class Passes:
         Counts the images.
     by_label : collection of str
         Sets whose hits are counted by label as well.
-    truths : mapping of str to ndarray of int64
+    truths : mapping of str to ndarray of signed integers
         True classes of the images of backdoored sets, by set.
     extremes : bool
         Whether orders need the maxima and zeros of the activations.
@@ -125,7 +125,7 @@ class Passes:
         steps: list[int],
         progress: Any,
         by_label: Collection[str] = (),
-        truths: Mapping[str, NDArray[np.int64]] | None = None,
+        truths: Mapping[str, NDArray[np.signedinteger]] | None = None,
         extremes: bool = False,
     ) -> None:
         self.network, self.engine, self.chunk = network, engine, chunk

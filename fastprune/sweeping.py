@@ -285,7 +285,7 @@ def _set_results(
     for name, (kind, images) in sets.items():
         tally = tallies[name]
         chunk = images.take(tally.samples)
-        truth = None if tally.truth is None else tally.truth[tally.samples]
+        truth = None if tally.truth is None else tally.truth[tally.samples].astype(np.int64)
         samples = Samples(
             chunk.images * np.float32(scale), chunk.labels, tally.sample_classes, truth
         )

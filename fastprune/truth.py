@@ -23,7 +23,7 @@ def true_classes(
     *,
     n_classes: int,
     label: str,
-) -> dict[str, NDArray[np.int64]]:
+) -> dict[str, NDArray[np.signedinteger]]:
     """Return the true class of every image of the backdoored sets for which it is known.
 
     Parameters
@@ -41,7 +41,7 @@ def true_classes(
 
     Returns
     -------
-    dict of str to ndarray of int64, shape (images,)
+    dict of str to ndarray of signed integers, shape (images,)
 
     Raises
     ------
@@ -74,7 +74,7 @@ def true_classes(
 
 def _labels(
     name: str, source: LabelSource, n_images: int, n_classes: int, label: str
-) -> NDArray[np.int64]:
+) -> NDArray[np.signedinteger]:
     if not isinstance(source, str | Path):
         return checked_labels(np.asarray(source), n_images, n_classes, f"true labels of {name}")
     from fastprune.hdf5 import open_datasets

@@ -163,7 +163,21 @@ def test_labels_of_any_kind(write_set, labels, dtype):
     dtype = labels.dtype if dtype == "native" else dtype
     found = opened(write_set(labels=labels, label_dtype=dtype)).labels
     np.testing.assert_array_equal(found, np.asarray(labels).reshape(-1))
-    assert found.dtype == np.int64
+    assert found.dtype == np.int8, "7 classes"
+
+
+@pytest.mark.parametrize(("n_classes", "size"), [(128, 1), (129, 2), (32768, 2), (32769, 4)])
+def test_labels_take_few_bytes_and_are_told_by_their_values(make_images, n_classes, size):
+    images, labels = make_images()
+    labels[3] = n_classes - 1
+    shape = images.shape[1:]
+    found = ImageSet("s", (images, labels), input_shape=shape, n_classes=n_classes)
+    wider = ImageSet("s", (images, labels), input_shape=shape, n_classes=1_000_000)
+    np.testing.assert_array_equal(found.labels, labels)
+    assert found.labels.itemsize == size
+    assert found.fingerprint() == wider.fingerprint()
+    taken = found.take(np.array([3]))
+    assert (taken.labels.dtype, taken.labels[0]) == (np.int64, n_classes - 1)
 
 
 @pytest.mark.parametrize(
