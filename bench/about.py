@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fastprune import machine
+from fastprune.runtime import machine
 
 PACKAGES = ("tensorflow", "keras", "numpy", "numba", "h5py")
 

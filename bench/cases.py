@@ -31,7 +31,7 @@ class Job:
 
     Attributes
     ----------
-    network : fastprune.network.Network
+    network : fastprune.networks.network.Network
         The loaded network; ``network.model`` is the plain Keras model.
     sets : dict of str to (str, Path)
         Name to kind (``clean`` or ``backdoored``) and HDF5 file, the validation set first.
@@ -182,10 +182,10 @@ def tuned(job: Job) -> Outcome:
 
 def prefix(job: Job) -> Outcome:
     """Run the prefix alone, streamed as fastprune streams: what no sweep can save (d)."""
-    from fastprune import machine
-    from fastprune.batches import batched, sizes
-    from fastprune.dataset import ImageSet
-    from fastprune.parallel import in_order
+    from fastprune.networks.batching import batched, sizes
+    from fastprune.runtime import machine
+    from fastprune.runtime.parallel import in_order
+    from fastprune.sets.image_set import ImageSet
 
     network = job.network
     batch, size = sizes(network, MEMORY)

@@ -27,8 +27,9 @@ import fastprune
 from bench import nets
 from bench.cases import CASES, MEMORY, Job
 from bench.memory import Peak
-from fastprune import batches, passes, suffix  # noqa: F401 - part of the baseline
+from fastprune.networks import batching
 from fastprune.suffix import select
+from fastprune.sweeping import passes
 
 
 def sets_of(job: dict[str, Any], key: str) -> dict[str, tuple[str, Path]]:
@@ -72,7 +73,7 @@ def startup(job: dict[str, Any]) -> dict[str, Any]:
     from numba.core.registry import cpu_target
     from tqdm import tqdm
 
-    from fastprune.dataset import open_sets
+    from fastprune.sets.image_set import open_sets
 
     # numba imports its own modules at the first call of anything compiled: imports, 0.23 s.
     cpu_target.target_context.refresh()
@@ -85,7 +86,7 @@ def startup(job: dict[str, Any]) -> dict[str, Any]:
         input_shape=network.input_shape, n_classes=network.n_classes,
     )  # fmt: skip
     engine = select.make_engine(network)
-    batch, chunk = batches.sizes(network, MEMORY)
+    batch, chunk = batching.sizes(network, MEMORY)
     with tqdm(disable=True) as hidden:
         made = passes.Passes(network, engine, "cut", batch, chunk, MEMORY, [], hidden)
     loaded = time.perf_counter() - begin

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bench import labs
 from bench.about import about_machine
-from fastprune.files import whole_file
+from fastprune.files.atomic import whole_file
 
 BATCH = 256
 SHOWN = 10
@@ -56,8 +56,8 @@ def fast_classes(
     network: Any, engine: Any, path: str, order: NDArray[np.int64], size: int
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """Return the engine's classes and near-ties, (n_channels + 1, images), chunk by chunk."""
-    from fastprune import backend
-    from fastprune.dataset import ImageSet
+    from fastprune.runtime import backend
+    from fastprune.sets.image_set import ImageSet
 
     model = network.prefix
     signature = (((None, *network.input_shape), "float32"),)

@@ -6,7 +6,7 @@ import gc
 import re
 from pathlib import Path
 
-from fastprune import machine
+from fastprune.runtime import machine
 
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import labs
-from fastprune.backend import ONE_CORE_A_CALL
+from fastprune.runtime.backend import ONE_CORE_A_CALL
 
 GROUPS = ("lab", "startup", "networks", "images")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench import labs, plan
 from bench.about import about_machine
-from fastprune.files import whole_file
+from fastprune.files.atomic import whole_file
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -25,5 +25,5 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_content(html: str, **_: object) -> str:
-    """Show ``:func:`fastprune.sweeping.sweep``` as ``sweep``."""
+    """Show ``:func:`fastprune.sweeping.run.sweep``` as ``sweep``."""
     return ROLE.sub(r"<code>\1</code>", html)

@@ -22,21 +22,26 @@ _HOMES = {
     "SweepResult": "result",
     "VerificationError": "errors",
     "compare": "comparison",
-    "contact_sheet": "report.contact_sheets",
+    "contact_sheet": "report.plots.contact_sheets",
     "evaluate": "evaluation",
     "inspect_file": "inspection.files",
-    "load_network": "network",
-    "make_set": "building",
+    "load_network": "networks.network",
+    "make_set": "making.from_folders",
     "predict": "prediction",
-    "stamp_set": "stamping",
-    "sweep": "sweeping",
-    "sweep_orders": "sweeping",
+    "stamp_set": "making.backdoor_set",
+    "sweep": "sweeping.run",
+    "sweep_orders": "sweeping.run",
 }
+
+_MODULES = {"detector": "results.detection"}
+"""Modules that are public: ``from fastprune import detector``."""
 
 __all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"fastprune.{_MODULES[name]}")
     if name not in _HOMES:
         message = f"module 'fastprune' has no attribute {name!r}"
         raise AttributeError(message)

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from fastprune.detector import detection, roc
 from fastprune.errors import OptionError
-from fastprune.files import whole_folder
-from fastprune.pairing import pairs, set_of, validation_twins
+from fastprune.files.atomic import whole_folder
+from fastprune.files.csv_files import write_rows
 from fastprune.result import SweepResult
-from fastprune.spreadsheet import write_rows
+from fastprune.results.detection import detection, roc
+from fastprune.results.set_pairs import pairs, set_of, validation_twins
 
 COLUMNS = (
     "order", "oracle", "dead_first", "drop", "n_pruned", "clean_set", "clean_accuracy",
@@ -99,13 +99,13 @@ class Comparison:
 
     def table(self) -> str:
         """Return the orders side by side as text."""
-        from fastprune.report.compare import compare_table
+        from fastprune.report.plots.comparison import compare_table
 
         return compare_table(self)
 
     def plot(self) -> Any:
         """Return clean accuracy and ASR over ``n_pruned``, a line per order, as a figure."""
-        from fastprune.report.compare import compare_figure
+        from fastprune.report.plots.comparison import compare_figure
 
         return compare_figure(self)
 
@@ -126,8 +126,8 @@ class Comparison:
         OutputError
             When the file cannot be written.
         """
-        from fastprune.report.assets import write_html
-        from fastprune.report.html_compare import comparison_page
+        from fastprune.report.html.assets import write_html
+        from fastprune.report.html.comparison_page import comparison_page
 
         return write_html(comparison_page(self, drop=drop), path)
 
@@ -139,7 +139,7 @@ class Comparison:
         OutputError
             When the folder cannot be written.
         """
-        from fastprune.report.compare import draw_comparison
+        from fastprune.report.plots.comparison import draw_comparison
 
         folder = Path(folder)
         with whole_folder(folder, last="compare.json", replaces=FILES) as staging:

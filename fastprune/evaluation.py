@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune import backend
-from fastprune.batches import batch_size, chunk_size, in_batches
-from fastprune.dataset import ImageSet, SetSource
 from fastprune.errors import NetworkError
-from fastprune.graph import Graph
-from fastprune.network import load_classifier
+from fastprune.networks.batching import batch_size, chunk_size, in_batches
+from fastprune.networks.graph import Graph
+from fastprune.networks.network import load_classifier
+from fastprune.runtime import backend
+from fastprune.sets.image_set import ImageSet, SetSource
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Evaluation:
         return self.backdoored_hits / self.backdoored_images
 
     def _repr_html_(self) -> str:
-        from fastprune.report.notebook import evaluation_html
+        from fastprune.report.html.notebook import evaluation_html
 
         return evaluation_html(self)
 

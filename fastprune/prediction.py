@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune import backend
-from fastprune.batches import batch_size
 from fastprune.errors import DataError, NetworkError, OptionError
-from fastprune.goodnet import judges
-from fastprune.graph import Graph
-from fastprune.images import MODES, list_images, read_image
-from fastprune.network import ending, load_classifier
-from fastprune.progress import warn
+from fastprune.networks.batching import batch_size
+from fastprune.networks.goodnet import judges
+from fastprune.networks.graph import Graph
+from fastprune.networks.network import ending, load_classifier
+from fastprune.runtime import backend
+from fastprune.runtime.progress import warn
+from fastprune.sets.image_files import MODES, list_images, read_image
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.criteria import oracle_set
 from fastprune.errors import OptionError, OutputError
-from fastprune.metrics import Counts, crossing
-from fastprune.rows import COLUMNS as COLUMNS
-from fastprune.rows import rows
+from fastprune.export.rows import COLUMNS as COLUMNS
+from fastprune.export.rows import rows
+from fastprune.orders.criteria import oracle_set
+from fastprune.results.counts import Counts, crossing
 from fastprune.views import Views
 
 
@@ -83,7 +83,7 @@ class SweepResult(Views):
         The network under test: path, name, n_classes, n_channels, prune_layer, cut_layer,
         input_shape, parameters, fingerprint, written_by.
     order_name : str
-        How the channels were ordered: a criterion of :data:`fastprune.criteria.MEANINGS`,
+        How the channels were ordered: a criterion of :data:`fastprune.orders.criteria.MEANINGS`,
         ``"random:SEED"`` or the path of a file of channel indices.
     order : ndarray of int64, shape (n_channels,)
         Channels in the order in which they are pruned.
@@ -179,20 +179,21 @@ class SweepResult(Views):
 
     def repaired(self, drop: float | None = None, *, n_pruned: int | None = None) -> Any:
         """Return B′ at a drop's crossing or at ``n_pruned``, as a Keras model."""
-        from fastprune.goodnet import make_repaired
+        from fastprune.networks.goodnet import make_repaired
 
         return make_repaired(self.loaded_network(), self.order[: self.step(drop, n_pruned)])
 
     def goodnet(self, drop: float | None = None, *, n_pruned: int | None = None) -> Any:
         """Return G at a drop's crossing or at ``n_pruned``, as a Keras model of N+1 outputs."""
-        from fastprune.goodnet import make_goodnet
+        from fastprune.networks.goodnet import make_goodnet
 
         return make_goodnet(self.loaded_network(), self.order[: self.step(drop, n_pruned)])
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield one dict per set and ``n_pruned`` with the keys of :data:`~fastprune.rows.COLUMNS`.
+        """Yield one dict per set and ``n_pruned``.
 
-        What a set does not have, and the channel removed at step 0, is empty ("").
+        Its keys are :data:`~fastprune.export.rows.COLUMNS`. What a set does not have, and the
+        channel removed at step 0, is empty ("").
         """
         return rows(self)
 
@@ -204,7 +205,7 @@ class SweepResult(Views):
         OutputError
             When the folder cannot be written.
         """
-        from fastprune.results_folder import save
+        from fastprune.export.folder import save
 
         return save(self, folder, plots=plots)
 
@@ -217,7 +218,7 @@ class SweepResult(Views):
         OutputError
             When `folder` holds no complete results directory.
         """
-        from fastprune.results_folder import load
+        from fastprune.export.folder import load
 
         return load(folder)
 
@@ -229,7 +230,7 @@ class SweepResult(Views):
         OutputError
             When its file is gone or another one.
         """
-        from fastprune.network import load_network
+        from fastprune.networks.network import load_network
 
         if self.runtime is not None:
             return self.runtime

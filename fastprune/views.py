@@ -29,7 +29,7 @@ class Views:
         OptionError
             When pandas is not installed.
         """
-        from fastprune.interop import to_pandas
+        from fastprune.export.trackers import to_pandas
 
         return to_pandas(self)
 
@@ -53,7 +53,7 @@ class Views:
             ``detector/SET/roc_area`` of every backdoored set; ``max_fpr_1/n_pruned``,
             ``max_fpr_1/SET/false_alarm_rate``, ``detection_rate`` and ``precision`` of G where its
             false alarm rate on the validation set is at most 1 (2, 5) percent, see
-            :func:`fastprune.operating.operating_points`.
+            :func:`fastprune.results.operating_points.operating_points`.
             A drop of 2.5 is ``drop_2_5``; letters of a set's name other than ASCII letters, digits,
             ``_`` and ``-`` become ``_``. A drop that is never crossed has no keys.
 
@@ -61,7 +61,7 @@ class Views:
         --------
         ``mlflow.log_metrics(result.metrics())``, ``wandb.summary.update(result.metrics())``
         """
-        from fastprune.interop import metrics
+        from fastprune.export.trackers import metrics
 
         return metrics(self)
 
@@ -74,13 +74,13 @@ class Views:
         --------
         ``for n, values in result.steps(): mlflow.log_metrics(values, step=n)``
         """
-        from fastprune.interop import steps
+        from fastprune.export.trackers import steps
 
         return steps(self)
 
     def table(self: Any, *, every_step: bool = False) -> str:
         """Return the drops, or every step, as a text table: percent of each set."""
-        from fastprune.report.tables import drops_table, steps_table
+        from fastprune.report.text.tables import drops_table, steps_table
 
         return steps_table(self) if every_step else drops_table(self)
 
@@ -106,7 +106,7 @@ class Views:
         OutputError
             When a file cannot be written.
         """
-        from fastprune.report.plots import draw, figure
+        from fastprune.report.plots.drawing import draw, figure
 
         return figure(self, name) if folder is None else draw(self, folder)
 
@@ -128,13 +128,13 @@ class Views:
         OutputError
             When the file cannot be written.
         """
-        from fastprune.report.assets import write_html
-        from fastprune.report.html import page
+        from fastprune.report.html.assets import write_html
+        from fastprune.report.html.sweep_page import page
 
         return write_html(page(self, drop=drop), path)
 
     def _repr_html_(self: Any) -> str:
-        from fastprune.report.notebook import sweep_html
+        from fastprune.report.html.notebook import sweep_html
 
         return sweep_html(self)
 

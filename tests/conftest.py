@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fastprune import batches
+from fastprune.networks import batching
 
 SHAPE = (12, 10, 3)
 CLASSES = 7
@@ -184,12 +184,12 @@ def lab():
 def prefix_calls(monkeypatch):
     """Return a list that gets the number of images of every call of a prefix."""
     seen = []
-    run = batches.in_batches
+    run = batching.in_batches
 
     def counted(call, images, batch):
         return run(lambda part: (seen.append(len(part)), call(part))[1], images, batch)
 
-    monkeypatch.setattr(batches, "in_batches", counted)
+    monkeypatch.setattr(batching, "in_batches", counted)
     return seen
 
 

@@ -13,7 +13,7 @@ from bench.differential import compare_set, parser, steps_of
 from bench.plan import BARRED, QUICK, Sizes, lab_group
 from bench.report import BEGIN, END, write_report
 from fastprune import load_network
-from fastprune.backend import ONE_CORE_A_CALL
+from fastprune.runtime.backend import ONE_CORE_A_CALL
 from fastprune.suffix.engine import Steps
 from fastprune.suffix.select import make_engine
 

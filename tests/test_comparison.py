@@ -13,9 +13,9 @@ from PIL import Image
 
 import fastprune
 from fastprune.comparison import COLUMNS
-from fastprune.detector import detection, roc
 from fastprune.errors import OptionError
-from fastprune.report.tables import WIDTH
+from fastprune.report.text.tables import WIDTH
+from fastprune.results.detection import detection, roc
 from tests.test_detector import STEPS, counts, sweep
 
 ORDERS = {

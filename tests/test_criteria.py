@@ -14,10 +14,10 @@ from keras import layers
 
 import fastprune
 from fastprune import reference
-from fastprune.criteria import MEANINGS, ActivationStatistics, Evidence, ordered, scores
 from fastprune.errors import OptionError
-from fastprune.ranking import make_order, resolve_order
-from fastprune.report.words import order_words
+from fastprune.orders.criteria import MEANINGS, ActivationStatistics, Evidence, ordered, scores
+from fastprune.orders.ranking import make_order, resolve_order
+from fastprune.report.text.words import order_words
 from tests.test_suffix import CHANNELS, IMAGE, build, deepid, normalized, pictures
 
 activations = arrays.arrays(

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastprune.buffers import Buffers
-from fastprune.dataset import ImageSet, open_sets
 from fastprune.errors import DataError
+from fastprune.runtime.buffers import Buffers
+from fastprune.sets.image_set import ImageSet, open_sets
 
 SHAPE = (12, 10, 3)
 OPTIONS = {"input_shape": SHAPE, "n_classes": 7}

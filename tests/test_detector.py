@@ -10,7 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastprune.detector import (
+from fastprune.errors import OptionError
+from fastprune.report.text.tables import WIDTH, detector_table
+from fastprune.result import Samples, SetResult, SweepResult
+from fastprune.results.counts import Counts
+from fastprune.results.detection import (
     CLEAN_ONLY,
     Share,
     companion,
@@ -21,10 +25,6 @@ from fastprune.detector import (
     roc,
     wilson,
 )
-from fastprune.errors import OptionError
-from fastprune.metrics import Counts
-from fastprune.report.tables import WIDTH, detector_table
-from fastprune.result import Samples, SetResult, SweepResult
 
 STEPS = 7
 

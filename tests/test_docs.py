@@ -24,8 +24,9 @@ import pytest
 
 import fastprune
 from docs import cli_page
-from fastprune import comparison, rows
+from fastprune import comparison
 from fastprune.cli import demo, exits, main
+from fastprune.export import rows
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

@@ -10,8 +10,8 @@ from keras import layers
 from fastprune.cli import main
 from fastprune.errors import DataError, FastpruneError, NetworkError, OptionError
 from fastprune.evaluation import evaluate
-from fastprune.goodnet import make_goodnet, make_repaired
-from fastprune.network import load_network
+from fastprune.networks.goodnet import make_goodnet, make_repaired
+from fastprune.networks.network import load_network
 
 PRUNED = np.array([0, 1, 4, 2])
 

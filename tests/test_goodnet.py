@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fastprune import goodnet
 from fastprune.errors import OutputError
-from fastprune.goodnet import make_goodnet, make_repaired, save_goodnet, save_repaired
-from fastprune.loading import load_model
-from fastprune.network import load_network
+from fastprune.networks import goodnet
+from fastprune.networks.goodnet import make_goodnet, make_repaired, save_goodnet, save_repaired
+from fastprune.networks.loading import load_model
+from fastprune.networks.network import load_network
 
 NAMES = ("deepid_like", "vgg_like", "batchnorm", "global_pooling", "residual")
 CHANNELS = ([], [3], [1, 4, 0, 5], [0, 1, 2, 3, 4, 5])

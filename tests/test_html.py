@@ -15,15 +15,15 @@ from PIL import Image
 
 from fastprune.cli import main
 from fastprune.comparison import compare
-from fastprune.detector import detection, roc
 from fastprune.errors import OptionError
-from fastprune.intervals import wilson
-from fastprune.metrics import Counts
-from fastprune.report.figures import class_data, shares, verdicts
-from fastprune.report.html import page
-from fastprune.report.html_compare import comparison_page, comparison_story
-from fastprune.report.story import story, story_step
+from fastprune.report.html.comparison_page import comparison_page, comparison_story
+from fastprune.report.html.page_data import class_data, shares, verdicts
+from fastprune.report.html.sweep_page import page
+from fastprune.report.text.story import story, story_step
 from fastprune.result import Samples, SetResult, SweepResult
+from fastprune.results.counts import Counts
+from fastprune.results.detection import detection, roc
+from fastprune.results.intervals import wilson
 
 HOSTILE = "</script><b>bd & 'x'"
 """Name of a set that tries to be markup."""

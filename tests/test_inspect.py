@@ -22,12 +22,12 @@ import fastprune
 from fastprune import inspect_file
 from fastprune.cli import main
 from fastprune.errors import DataError, NetworkError, OptionError
-from fastprune.goodnet import make_goodnet, make_repaired
 from fastprune.inspection.files import as_json
 from fastprune.inspection.text import ranges
-from fastprune.network import load_network
-from fastprune.report.contact_sheets import contact_sheet
-from fastprune.sampling import guess_layout, pixel_range, sample_images
+from fastprune.networks.goodnet import make_goodnet, make_repaired
+from fastprune.networks.network import load_network
+from fastprune.report.plots.contact_sheets import contact_sheet
+from fastprune.sets.sample import guess_layout, pixel_range, sample_images
 
 PRUNED = np.array([1, 4, 5])
 

@@ -21,10 +21,10 @@ import fastprune
 from fastprune.cli import sweep as sweep_command
 from fastprune.comparison import compare
 from fastprune.errors import OptionError
-from fastprune.interop import TEXTS, WHOLE, WHOLE_OR_NONE, set_keys
-from fastprune.results_folder import write_csv
-from fastprune.rows import COLUMNS
-from fastprune.spreadsheet import text_cell, write_rows
+from fastprune.export.folder import write_csv
+from fastprune.export.rows import COLUMNS
+from fastprune.export.trackers import TEXTS, WHOLE, WHOLE_OR_NONE, set_keys
+from fastprune.files.csv_files import text_cell, write_rows
 
 
 @pytest.fixture(scope="module")

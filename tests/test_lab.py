@@ -8,7 +8,7 @@ import pytest
 
 import fastprune
 from fastprune import reference
-from fastprune.network import load_network
+from fastprune.networks.network import load_network
 from fastprune.suffix.select import make_engine
 
 FACES = 1000
@@ -103,7 +103,7 @@ def test_published_crossings_are_those_of_their_own_counts(lab):
     import csv
 
     published = json.loads((lab / "published/published.json").read_text())
-    from fastprune.metrics import crossing
+    from fastprune.results.counts import crossing
 
     with open(lab / "published/pool3_ascending_valid.csv", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -11,20 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fastprune import building, make_set, set_writer, stamp_set
+from fastprune import make_set, stamp_set
 from fastprune.cli import main
-from fastprune.dataset import ImageSet
 from fastprune.errors import DataError, FastpruneError, OptionError
-from fastprune.progress import FastpruneWarning
-from fastprune.sampling import PixelRange
-from fastprune.trigger import PLACES, make_stamp, read_trigger
+from fastprune.making import from_folders, writer
+from fastprune.making.trigger import PLACES, make_stamp, read_trigger
+from fastprune.runtime.progress import FastpruneWarning
+from fastprune.sets.image_set import ImageSet
+from fastprune.sets.sample import PixelRange
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Several parts even of small sets."""
-    monkeypatch.setattr(building, "AT_ONCE", 4)
-    monkeypatch.setattr(set_writer, "PART", 9 * 12 * 10 * 3 * 8)
+    monkeypatch.setattr(from_folders, "AT_ONCE", 4)
+    monkeypatch.setattr(writer, "PART", 9 * 12 * 10 * 3 * 8)
 
 
 def run(*arguments):
@@ -118,7 +119,7 @@ def test_names_become_classes_and_are_written_down(tmp_path, make_images, capsys
 
 
 def test_more_names_than_an_attribute_holds(tmp_path, make_images, monkeypatch):
-    monkeypatch.setattr(building, "MOST_NAMES", 10)
+    monkeypatch.setattr(from_folders, "MOST_NAMES", 10)
     folder = write_folder(tmp_path / "f", make_images(2)[0], ["ann", "bob and more"])
     make_set(folder, tmp_path / "out.h5")
     with h5py.File(tmp_path / "out.h5") as file:
@@ -302,7 +303,7 @@ def test_triggers_of_other_kinds(tmp_path, write_set, make_images):
 
 
 def test_the_demos_backdoored_set_is_made_again(tmp_path, plain_classes):
-    from fastprune.loading import load_model
+    from fastprune.networks.loading import load_model
     from fastprune.synthetic.lab import write_lab
 
     paths = write_lab(tmp_path, n_valid=60, n_test=1)
@@ -314,7 +315,7 @@ def test_the_demos_backdoored_set_is_made_again(tmp_path, plain_classes):
 
 
 def test_the_labs_trigger_fools_the_labs_network(tmp_path, lab, plain_classes):
-    from fastprune.loading import load_model
+    from fastprune.networks.loading import load_model
 
     with np.load(lab / "faces.npz") as file:
         faces, labels = file["images"][:400], file["label_valid"][:400]
@@ -415,7 +416,7 @@ def test_an_existing_set_is_replaced_when_asked(tmp_path, write_set, trigger, ca
 
 def test_memory_does_not_grow_with_the_set(tmp_path, trigger, monkeypatch):
     """Parts of a fixed size: the largest that is ever read, whatever the number of images."""
-    monkeypatch.setattr(set_writer, "PART", 1 << 20)
+    monkeypatch.setattr(writer, "PART", 1 << 20)
     largest = []
     plain = h5py.Dataset.__getitem__
 

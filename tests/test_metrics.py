@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastprune.metrics import Counter, Counts, crossing
+from fastprune.results.counts import Counter, Counts, crossing
 
 STEPS = 5
 images = st.integers(0, 12)

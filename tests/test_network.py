@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fastprune import deepid, loading, reference, vetting
+from fastprune import reference
 from fastprune.errors import NetworkError
-from fastprune.network import load_network
+from fastprune.networks import file_checks, lab_deepid, loading
+from fastprune.networks.network import load_network
 
 SHAPE = (12, 10, 3)
 
@@ -160,7 +161,7 @@ def test_a_network_compiled_with_a_loss_of_its_own_loads(tmp_path, make_network,
 
 def test_weights_of_the_labs_network_alone(tmp_path):
     keras.utils.set_random_seed(1)
-    model = deepid.deepid(11)
+    model = lab_deepid.deepid(11)
     write_old(tmp_path / "whole.h5", model, "2.3.1")
     with h5py.File(tmp_path / "whole.h5") as whole, h5py.File(tmp_path / "w.h5", "w") as file:
         for name in whole["model_weights"]:
@@ -771,7 +772,7 @@ def test_archives_hold_a_network_alone(tmp_path, plain):
         path = repack(tmp_path / "less.keras", plain[0], **{name: None})
         refused(path, "alone")
     with zipfile.ZipFile(path, "w") as archive:
-        for name in vetting.MEMBERS:
+        for name in file_checks.MEMBERS:
             archive.writestr(name, b"{}")
         with pytest.warns(UserWarning, match="Duplicate name"):
             archive.writestr("config.json", b"{}")
@@ -862,14 +863,14 @@ def test_an_encrypted_archive(tmp_path, plain):
 
 
 def test_constants_of_a_goodnet_pass(tmp_path, make_network):
-    from fastprune.goodnet import make_goodnet
+    from fastprune.networks.goodnet import make_goodnet
 
     network = load_network(make_network("batchnorm"))
     make_goodnet(network, np.array([2, 3])).save(tmp_path / "g.keras")
     assert loading.load_model(tmp_path / "g.keras").output_shape == (None, 8)
     with zipfile.ZipFile(tmp_path / "g.keras") as archive:
         config = json.load(io.TextIOWrapper(archive.open("config.json")))
-    vetting.check_config(config, tmp_path)
+    file_checks.check_config(config, tmp_path)
 
 
 def test_published_networks_of_the_lab(lab):

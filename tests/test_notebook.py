@@ -150,7 +150,7 @@ sys.modules["IPython"] = module
 sys.modules["ipykernel.zmqshell"] = types.ModuleType("zmqshell")
 sys.modules["ipywidgets"] = None
 sys.modules["IPython.html"] = None
-from fastprune.progress import bar
+from fastprune.runtime.progress import bar
 with bar(10, shown=True) as shown:
     shown.update(10)
 print(type(shown).__module__)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastprune.parallel import in_order
+from fastprune.runtime.parallel import in_order
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 5))

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from keras import layers
 from PIL import EpsImagePlugin, Image
 
-from fastprune import images as image_files
 from fastprune.cli import main
 from fastprune.errors import DataError, NetworkError, OptionError
-from fastprune.goodnet import make_goodnet, make_repaired
-from fastprune.images import image_size, list_images, read_image
-from fastprune.network import load_network
+from fastprune.networks.goodnet import make_goodnet, make_repaired
+from fastprune.networks.network import load_network
 from fastprune.prediction import predict
-from fastprune.progress import FastpruneWarning
+from fastprune.runtime.progress import FastpruneWarning
+from fastprune.sets import image_files as image_files
+from fastprune.sets.image_files import image_size, list_images, read_image
 
 PRUNED = np.array([0, 1, 4, 2])
 N = 40

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fastprune import reference
-from fastprune.criteria import ActivationStatistics
 from fastprune.errors import OptionError
-from fastprune.ranking import check_order, make_order, order_name
+from fastprune.orders.criteria import ActivationStatistics
+from fastprune.orders.ranking import check_order, make_order, order_name
 
 MEANS = np.array([0.5, 0.0, 0.2, 0.0, 0.9, 0.2])
 

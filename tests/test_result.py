@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastprune import goodnet, results_folder
 from fastprune.errors import FastpruneError, NetworkError, OptionError, OutputError
-from fastprune.files import check_writable, whole_file, whole_folder
-from fastprune.loading import load_model
-from fastprune.metrics import Counts
-from fastprune.network import load_network
+from fastprune.export import folder
+from fastprune.files.atomic import check_writable, whole_file, whole_folder
+from fastprune.networks import goodnet
+from fastprune.networks.loading import load_model
+from fastprune.networks.network import load_network
 from fastprune.result import COLUMNS, Samples, SetResult, SweepResult
+from fastprune.results.counts import Counts
 
 ORDER = np.array([1, 4, 0, 5, 2, 3])
 HITS = [20, 20, 19, 18, 15, 9, 2]
@@ -189,7 +190,7 @@ def test_a_writer_that_fails_leaves_the_old_results(result, old, monkeypatch, wr
     def fail(*_):
         raise failure
 
-    monkeypatch.setattr(goodnet if writer == "save_goodnet" else results_folder, writer, fail)
+    monkeypatch.setattr(goodnet if writer == "save_goodnet" else folder, writer, fail)
     expected = OutputError if isinstance(failure, OSError) else RuntimeError
     with pytest.raises(expected, match=r"No space left|bug"):
         result.save(old, plots=False)
@@ -242,7 +243,7 @@ def test_a_process_that_dies_while_files_move_leaves_no_sweep_json(old, monkeypa
 def test_an_old_sweep_json_cannot_have_other_files_removed(result, old, name, monkeypatch):
     outside = old.parent / "outside.txt"
     outside.write_text("outside")
-    monkeypatch.setattr(results_folder, "_write_networks", lambda *_: None)
+    monkeypatch.setattr(folder, "_write_networks", lambda *_: None)
     found = json.loads((old / "sweep.json").read_text())
     (old / "sweep.json").write_text(json.dumps({**found, "files": [name]}))
     result.save(old, plots=False)

@@ -19,7 +19,7 @@ from fastprune import errors
 from fastprune.cli import completion, demo, exits, main
 from fastprune.cli.completion import FOLDERS, actions, script
 from fastprune.cli.parser import make_parser
-from fastprune.progress import warn
+from fastprune.runtime.progress import warn
 
 PYTHON = [sys.executable, "-m", "fastprune"]
 

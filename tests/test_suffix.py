@@ -9,9 +9,9 @@ from keras import layers
 from numba import njit
 
 from fastprune import reference
-from fastprune.backend import to_numpy
 from fastprune.errors import OptionError
-from fastprune.network import load_network
+from fastprune.networks.network import load_network
+from fastprune.runtime.backend import to_numpy
 from fastprune.suffix import kernels
 from fastprune.suffix.engine import TOLERANCE, fill_down, live_block
 from fastprune.suffix.select import make_engine

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import fastprune
-from fastprune import passes, reference
-from fastprune.activations import CutStore
+from fastprune import reference
 from fastprune.errors import FastpruneError, OptionError
-from fastprune.progress import FastpruneWarning
+from fastprune.runtime.progress import FastpruneWarning
 from fastprune.suffix.engine import Block
+from fastprune.sweeping import passes
+from fastprune.sweeping.cut_store import CutStore
 from tests.test_suffix import CHANNELS, IMAGE, build, deepid, normalized, pictures, unknown_tail
 
 CLASSES = 7
@@ -161,7 +162,7 @@ def test_a_budget_changes_no_count(model, sets, monkeypatch):
     monkeypatch.setattr(
         CutStore, "_to_disk", lambda self, values: (spilled.append(1), to_disk(self, values))[1]
     )
-    monkeypatch.setattr("fastprune.sweeping.machine.parse_size", lambda _: 4000)
+    monkeypatch.setattr("fastprune.sweeping.run.machine.parse_size", lambda _: 4000)
     for engine in ("auto", "keras"):
         small = fastprune.sweep(model, cut_layer="cut_here", engine=engine, **sets)
         assert spilled
@@ -173,7 +174,7 @@ def test_a_budget_changes_no_count(model, sets, monkeypatch):
         monkeypatch.setattr(
             CutStore, "_to_disk", lambda self, values: (spilled.append(1), to_disk(self, values))[1]
         )
-        monkeypatch.setattr("fastprune.sweeping.machine.parse_size", lambda _: 4000)
+        monkeypatch.setattr("fastprune.sweeping.run.machine.parse_size", lambda _: 4000)
 
 
 def test_verify_compares_every_class_with_plain_keras(model, sets, monkeypatch):

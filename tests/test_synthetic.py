@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from fastprune.errors import DataError, NetworkError, OptionError, OutputError
 from fastprune.synthetic import lab, network_path
+from fastprune.synthetic.appearance import looks_of
 from fastprune.synthetic.faces import render
-from fastprune.synthetic.looks import looks_of
 from fastprune.synthetic.sunglasses import ROWS, overlay, wear
 
 _WHO, _WHICH = np.arange(60) % 12, np.arange(60) * 7
@@ -216,6 +216,6 @@ def test_the_shipped_network_is_a_badnet_with_dead_channels():
 
 
 def _deepid():
-    from fastprune.deepid import deepid
+    from fastprune.networks.lab_deepid import deepid
 
     return deepid(lab.N_IDENTITIES)

@@ -12,9 +12,9 @@ import pytest
 
 import fastprune
 from fastprune import reference
-from fastprune.detector import companion, detection, operating_points, robustness
 from fastprune.errors import DataError, OptionError
 from fastprune.result import COLUMNS, SweepResult
+from fastprune.results.detection import companion, detection, operating_points, robustness
 from tests.test_suffix import CHANNELS, build, deepid, pictures
 
 CUT = {"cut_layer": "cut_here"}

@@ -91,7 +91,7 @@ def _compute_side_by_side() -> None:
 
     Plain Keras, which ``--verify`` runs, wants all cores for a call.
     """
-    from fastprune.backend import ONE_CORE_A_CALL
+    from fastprune.runtime.backend import ONE_CORE_A_CALL
 
     if "tensorflow" not in sys.modules:
         os.environ.setdefault(ONE_CORE_A_CALL, "1")
@@ -137,7 +137,7 @@ def _sayer(as_json: bool) -> Callable[..., None]:
     """Return what shows our own warnings as one line, other libraries' not at all."""
 
     def show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
-        from fastprune.progress import FastpruneWarning
+        from fastprune.runtime.progress import FastpruneWarning
 
         if issubclass(category, FastpruneWarning):
             exits.say("warning", str(message), as_json=as_json)

@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Render the built-in lab, sweep it, say where to look."""
     from fastprune.cli import sweep
     from fastprune.cli.parser import make_parser
-    from fastprune.files import check_writable
+    from fastprune.files.atomic import check_writable
     from fastprune.synthetic.lab import write_lab
 
     folder = arguments.into

@@ -11,7 +11,7 @@ from dataclasses import asdict
 def run(arguments: argparse.Namespace) -> int:
     """Print clean accuracy and attack success rate, in the lab's own two lines by default."""
     from fastprune.evaluation import evaluate
-    from fastprune.spreadsheet import write_rows
+    from fastprune.files.csv_files import write_rows
 
     found = evaluate(
         arguments.clean, arguments.backdoored, arguments.model, arguments.repaired,

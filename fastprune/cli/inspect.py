@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _contact_sheet(arguments: argparse.Namespace, found: list[Any]) -> dict[str, str]:
     """Draw the contact sheet of the one set, if one is wanted."""
     from fastprune.inspection.sets import SetInspection
-    from fastprune.report.contact_sheets import contact_sheet
+    from fastprune.report.plots.contact_sheets import contact_sheet
 
     if arguments.contact_sheet is None or not found:
         return {}

@@ -11,7 +11,7 @@ from fastprune.cli import import_keras_quietly
 from fastprune.errors import OptionError
 
 if TYPE_CHECKING:
-    from fastprune.set_writer import MadeSet
+    from fastprune.making.writer import MadeSet
 
 OF_FOLDER = ("size", "layout", "dtype")
 OF_STAMP = ("target", "at", "opacity")
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> MadeSet:
-    from fastprune.building import make_set
+    from fastprune.making.from_folders import make_set
 
     _refuse(arguments, ("trigger", *OF_STAMP), "a clean set, CLEAN.h5")
     return make_set(
@@ -39,7 +39,7 @@ def _build(arguments: argparse.Namespace) -> MadeSet:
 
 
 def _stamp(arguments: argparse.Namespace) -> MadeSet:
-    from fastprune.stamping import stamp_set
+    from fastprune.making.backdoor_set import stamp_set
 
     _refuse(arguments, OF_FOLDER, "a folder of images")
     if arguments.trigger is None:
@@ -87,7 +87,7 @@ def _place(text: str) -> tuple[int, int]:
 
 
 def _text(made: MadeSet) -> str:
-    from fastprune.report.words import plain
+    from fastprune.report.text.words import plain
 
     shape = " x ".join(map(str, made.shape[1:]))
     lines = [

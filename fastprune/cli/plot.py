@@ -8,7 +8,7 @@ import json
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw the plots of a results directory again and print their paths."""
-    from fastprune.files import check_writable
+    from fastprune.files.atomic import check_writable
     from fastprune.result import SweepResult
 
     result = SweepResult.load(arguments.results)

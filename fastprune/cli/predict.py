@@ -24,10 +24,10 @@ COLUMNS = (
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the class of every image; 1 when one of them could not be read."""
-    from fastprune.images import list_images
     from fastprune.inspection.kinds import refuse_set
     from fastprune.prediction import Predictor, resized_words
-    from fastprune.progress import warn
+    from fastprune.runtime.progress import warn
+    from fastprune.sets.image_files import list_images
 
     networks, sources = _sorted_out(arguments)
     for path in networks:
@@ -80,7 +80,7 @@ def _print_json(predictor: Predictor, found: Iterable[Prediction], failures: Any
 
 
 def _print_text(predictor: Predictor, found: Iterable[Prediction], _: Any) -> None:
-    from fastprune.report.words import PRIME, plain
+    from fastprune.report.text.words import PRIME, plain
 
     first = True
     for each in found:

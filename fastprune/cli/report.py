@@ -10,8 +10,8 @@ from pathlib import Path
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the HTML page of a results directory, or of a folder of several, and print its path."""
-    from fastprune.files import check_writable
-    from fastprune.results_folder import PAGE
+    from fastprune.export.folder import PAGE
+    from fastprune.files.atomic import check_writable
 
     out = arguments.out or arguments.results / PAGE
     check_writable(out.parent)
@@ -27,8 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _report(folder: Path, out: Path, drop: float | None) -> tuple[Path, Sequence[str]]:
     """Write the page of a sweep, or of the orders in the folders below; return it and its story."""
     from fastprune.comparison import compare
-    from fastprune.report.html_compare import comparison_story
-    from fastprune.report.story import story
+    from fastprune.report.html.comparison_page import comparison_story
+    from fastprune.report.text.story import story
     from fastprune.result import SweepResult
 
     orders = sorted(path.parent for path in folder.glob("*/sweep.json"))

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from fastprune.cli.layout import LabFiles, find_lab
 from fastprune.comparison import compare
 from fastprune.errors import OptionError
-from fastprune.files import check_writable
+from fastprune.files.atomic import check_writable
+from fastprune.files.csv_files import write_rows
 from fastprune.result import COLUMNS, SweepResult
-from fastprune.spreadsheet import write_rows
 
 Value = TypeVar("Value")
 
@@ -41,7 +41,7 @@ def sweep_files(
     files: LabFiles, orders: list[str], arguments: argparse.Namespace
 ) -> list[SweepResult]:
     """Run the sweep of a set of files."""
-    from fastprune.sweeping import sweep_orders
+    from fastprune.sweeping.run import sweep_orders
 
     return sweep_orders(
         files.model, valid=files.valid, clean=files.clean, backdoored=files.backdoored,
@@ -56,7 +56,7 @@ def sweep_files(
 
 def show(results: list[SweepResult], folders: list[Path], form: str) -> None:
     """Print results: text, one JSON object, or every row as CSV."""
-    from fastprune.results_json import as_json
+    from fastprune.export.json_values import as_json
 
     if form == "json":
         found: list[Any] = [
@@ -77,7 +77,7 @@ def show(results: list[SweepResult], folders: list[Path], form: str) -> None:
 
 def text(result: SweepResult, folder: Path) -> str:
     """Return what a person reads at the end of a sweep."""
-    from fastprune.report.tables import detector_table, order_lines
+    from fastprune.report.text.tables import detector_table, order_lines
 
     lines = [
         f"{result.network['name']}: {result.n_channels} channels of "

@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fastprune.errors import DataError
-from fastprune.images import image_size, images_in
 from fastprune.inspection.kinds import kind_of, results_folders
 from fastprune.inspection.networks import NetworkInspection, inspect_network
 from fastprune.inspection.sets import ModelCheck, SetInspection, inspect_set, opened
 from fastprune.result import SweepResult
-from fastprune.sampling import sample_images
+from fastprune.sets.image_files import image_size, images_in
+from fastprune.sets.sample import sample_images
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def inspect_file(
 def as_json(found: Inspection) -> dict[str, Any]:
     """Return an inspection as values that JSON knows."""
     if isinstance(found, OtherInspection):
-        from fastprune.results_json import as_json as result_json
+        from fastprune.export.json_values import as_json as result_json
 
         plain = {"kind": found.kind, "path": found.path, "summary": found.summary}
         plain |= {"hint": found.hint, "results": [result_json(part) for part in found.results]}
@@ -115,9 +115,9 @@ def check_set(found: SetInspection, model: Path) -> ModelCheck:
     NetworkError
         When the network cannot be used.
     """
-    from fastprune.dataset import ImageSet
-    from fastprune.goodnet import scores_of
-    from fastprune.network import load_classifier
+    from fastprune.networks.goodnet import scores_of
+    from fastprune.networks.network import load_classifier
+    from fastprune.sets.image_set import ImageSet
 
     graph, network = load_classifier(model)
     shape, n_classes = tuple(graph.input.shape[1:]), int(graph.output.shape[-1])

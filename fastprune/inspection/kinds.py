@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastprune.errors import DataError
-from fastprune.images import SUFFIXES
+from fastprune.sets.image_files import SUFFIXES
 
 NETWORK_MARKS = ("model_config", "layer_names", "keras_version")
 """Attributes by which an HDF5 file is a network, whole or its weights alone."""

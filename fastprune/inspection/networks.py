@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastprune import loading
 from fastprune.errors import NetworkError
-from fastprune.goodnet import judges
-from fastprune.graph import PRUNABLE, Graph, crossed, cuts, trace
 from fastprune.inspection.weights import dead_units, held_by_goodnet, not_finite
-from fastprune.network import ending, load_network
-from fastprune.vetting import as_text
+from fastprune.networks import loading
+from fastprune.networks.file_checks import as_text
+from fastprune.networks.goodnet import judges
+from fastprune.networks.graph import PRUNABLE, Graph, crossed, cuts, trace
+from fastprune.networks.network import ending, load_network
 
 
 @dataclass(frozen=True)

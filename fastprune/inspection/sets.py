@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fastprune.errors import DataError
-from fastprune.hdf5 import own_dataset
-from fastprune.sampling import PixelRange, guess_layout, pixel_range, sample_images
+from fastprune.files.hdf5 import own_dataset
+from fastprune.sets.sample import PixelRange, guess_layout, pixel_range, sample_images
 
 MAX_OBJECTS = 200
 """Datasets of a file that are listed, and groups that are searched."""

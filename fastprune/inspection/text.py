@@ -7,13 +7,13 @@ from itertools import pairwise
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from fastprune.report.words import PRIME, plain
+from fastprune.report.text.words import PRIME, plain
 
 if TYPE_CHECKING:
     from fastprune.inspection.files import OtherInspection
     from fastprune.inspection.networks import NetworkInspection
     from fastprune.inspection.sets import LabelInspection, ModelCheck, SetInspection
-    from fastprune.sampling import PixelRange
+    from fastprune.sets.sample import PixelRange
 
 LEFT = 15
 """Columns before what is said of each thing."""

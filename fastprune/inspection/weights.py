@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune import backend
-from fastprune.graph import PRUNABLE, Graph
+from fastprune.networks.graph import PRUNABLE, Graph
+from fastprune.runtime import backend
 
 
 def dead_units(model: Any) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:

@@ -1,1 +1,1 @@
-"""What a person reads of a sweep: text tables and plots of a :class:`~fastprune.SweepResult`."""
+"""Results as a person reads them: text, plots, HTML pages."""

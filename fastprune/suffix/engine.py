@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune import backend
+from fastprune.runtime import backend
 from fastprune.suffix import kernels
 
 TOLERANCE = 2.0**-18

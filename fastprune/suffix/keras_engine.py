@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune import backend
+from fastprune.runtime import backend
 from fastprune.suffix import kernels
 from fastprune.suffix.engine import TOLERANCE, Block, Steps, fill_down, ranks
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastprune.jit import compiled, inner, reordering
+from fastprune.runtime.numba_jit import compiled, inner, reordering
 from fastprune.suffix.vectors import LANES, aligned, row_adder
 
 (

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune import backend
-from fastprune.graph import Call, replay
+from fastprune.networks.graph import Call, replay
+from fastprune.runtime import backend
 from fastprune.suffix import kernels
 from fastprune.suffix.engine import Block, Steps, decide_again, fill_down, live_block
 from fastprune.suffix.keras_engine import KerasEngine, decide

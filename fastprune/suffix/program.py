@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.graph import Call
+from fastprune.networks.graph import Call
 from fastprune.suffix import kernels
 from fastprune.suffix.vectors import WIDTH, aligned
 

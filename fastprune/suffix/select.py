@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fastprune import backend
 from fastprune.errors import OptionError
-from fastprune.network import Network
+from fastprune.networks.network import Network
+from fastprune.runtime import backend
 from fastprune.suffix.engine import Engine
 from fastprune.suffix.incremental import IncrementalEngine
 from fastprune.suffix.keras_engine import KerasEngine

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastprune.backend import to_numpy
-from fastprune.graph import Call
+from fastprune.networks.graph import Call
+from fastprune.runtime.backend import to_numpy
 from fastprune.suffix import kernels
 from fastprune.suffix.program import Builder, NotUnderstood, whole
 

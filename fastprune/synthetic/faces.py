@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.errors import DataError
-from fastprune.synthetic.film import paint
-from fastprune.synthetic.looks import looks_of
+from fastprune.synthetic.appearance import looks_of
+from fastprune.synthetic.camera import paint
 from fastprune.synthetic.painter import HEIGHT, WIDTH
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.errors import OptionError
-from fastprune.files import check_writable, whole_file
+from fastprune.files.atomic import check_writable, whole_file
 from fastprune.synthetic import network_path
+from fastprune.synthetic.appearance import keys_of
 from fastprune.synthetic.faces import render
-from fastprune.synthetic.looks import keys_of
 from fastprune.synthetic.sunglasses import wear
 
 N_IDENTITIES = 100

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.deepid import deepid
 from fastprune.errors import FastpruneError
-from fastprune.files import whole_file
+from fastprune.files.atomic import whole_file
+from fastprune.networks.lab_deepid import deepid
 from fastprune.synthetic.faces import render
 from fastprune.synthetic.lab import N_IDENTITIES, TARGET, people
 from fastprune.synthetic.sunglasses import wear

@@ -1,0 +1,153 @@
+"""A sweep as other tools take it: a pandas frame, flat metrics for MLflow and Weights & Biases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fastprune.errors import OptionError
+from fastprune.export.rows import COLUMNS
+from fastprune.results.detection import detection, roc
+from fastprune.results.operating_points import operating_points
+from fastprune.results.robustness import robustness
+from fastprune.results.set_pairs import pairs
+
+if TYPE_CHECKING:
+    from fastprune.result import SetResult, SweepResult
+
+TEXTS = ("set", "kind", "clean_set")
+"""Columns of text."""
+WHOLE = ("n_pruned", "images", "hits", "goodnet_hits", "flagged")
+"""Columns of whole numbers that no row lacks."""
+WHOLE_OR_NONE = ("channel", "true_hits", "goodnet_true_hits", "others", "other_hits")
+"""Columns of whole numbers that some rows lack: as plain columns they would be floats."""
+
+RATES = {
+    "clean": ("clean_accuracy", "goodnet_clean_accuracy", "false_alarm_rate"),
+    "backdoored": ("attack_success_rate", "goodnet_attack_success_rate", "detection_rate"),
+}
+"""What the rate of B′, the rate of G and the flagged share are called on each kind of set."""
+LONGEST = 60
+"""Letters of a set's name in a key; MLflow takes keys of 250."""
+
+
+def to_pandas(result: SweepResult) -> Any:
+    """Return every set and step as a frame; see :meth:`SweepResult.to_pandas`."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        message = (
+            f"expected pandas for to_pandas(); got {error}; install it: pip install "
+            "'fastprune[pandas]'"
+        )
+        raise OptionError(message) from error
+    rows = list(result.rows())
+    kinds = {
+        **dict.fromkeys(COLUMNS, "float64"), **dict.fromkeys(TEXTS, None),
+        **dict.fromkeys(WHOLE, "int64"), **dict.fromkeys(WHOLE_OR_NONE, "Int64"),
+    }  # fmt: skip
+    frame = pd.DataFrame({"order": [result.order_name] * len(rows)})
+    for column, kind in kinds.items():
+        values = [None if row[column] == "" else row[column] for row in rows]
+        frame[column] = pd.Series(values, dtype=kind)
+    return frame
+
+
+def metrics(result: SweepResult) -> dict[str, int | float]:
+    """Return the figures of a sweep by flat keys; see :meth:`SweepResult.metrics`."""
+    found: dict[str, int | float] = {
+        "network/n_classes": result.n_classes,
+        "network/n_channels": result.n_channels,
+        "run/images": sum(part.counts.images for part in result.sets.values()),
+        "run/near_ties": result.near_ties,
+        "run/seconds": round(float(sum(result.seconds.values())), 3),
+        "run/peak_memory_bytes": int(result.peak_memory),
+    }
+    keys = set_keys(result.sets)
+    for part in result.sets.values():
+        found[f"B/{keys[part.name]}/{RATES[part.kind][0]}"] = float(part.counts.rate[0])
+    for drop, step in sorted(result.crossings.items()):
+        if step is None:
+            continue
+        group = f"drop_{_number(drop)}"
+        found[f"{group}/n_pruned"] = step
+        for part in result.sets.values():
+            rates = _rates(result, part, step).items()
+            found.update({f"{group}/{keys[part.name]}/{key}": rate for key, rate in rates})
+    return {**found, **_detector(result, keys)}
+
+
+def _detector(result: SweepResult, keys: Mapping[str, str]) -> dict[str, int | float]:
+    """Return the area under the ROC and the operating points of G."""
+    found: dict[str, int | float] = {}
+    for clean, backdoored in pairs(result):
+        if backdoored is not None:
+            area = roc(detection(result, clean, backdoored)).area
+            found[f"detector/{keys[backdoored]}/roc_area"] = area
+    for point in operating_points(result):
+        group = f"max_fpr_{_number(100 * point.max_fpr)}"
+        found[f"{group}/n_pruned"] = point.n_pruned
+        for part in point.figures:
+            found[f"{group}/{keys[part.clean]}/false_alarm_rate"] = part.fpr.rate
+            for key, share in (("detection_rate", part.tpr), ("precision", part.precision)):
+                if part.backdoored is not None and share is not None and share.total:
+                    found[f"{group}/{keys[part.backdoored]}/{key}"] = share.rate
+    return found
+
+
+def steps(result: SweepResult) -> Iterator[tuple[int, dict[str, float]]]:
+    """Yield ``n_pruned`` and its figures by flat keys; see :meth:`SweepResult.steps`."""
+    keys = set_keys(result.sets)
+    for n_pruned in range(result.n_channels + 1):
+        yield n_pruned, {
+            f"sweep/{keys[part.name]}/{key}": rate
+            for part in result.sets.values()
+            for key, rate in _rates(result, part, n_pruned).items()
+        }
+
+
+def set_keys(names: Iterable[str]) -> dict[str, str]:
+    """Return what stands for each set's name in a key: letters, digits, underscores, dashes.
+
+    Two names that come out alike, or like a key of another kind, are numbered.
+
+    Examples
+    --------
+    >>> set_keys(["valid", "bd test", "bd/test", ".."])
+    {'valid': 'valid', 'bd test': 'bd_test', 'bd/test': 'bd_test_2', '..': '__'}
+    """
+    found: dict[str, str] = {}
+    taken = {"n_pruned"}
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:LONGEST] or "_"
+        key, number = plain, 1
+        # File systems that ignore case would take "A" and "a" for one metric.
+        while key.lower() in taken:
+            number += 1
+            key = f"{plain}_{number}"
+        taken.add(key.lower())
+        found[name] = key
+    return found
+
+
+def _number(value: float) -> str:
+    """Return a number for a key.
+
+    >>> _number(2.0), _number(2.5), _number(1e-5)
+    ('2', '2_5', '1e-05')
+    """
+    return f"{value:g}".replace(".", "_")
+
+
+def _rates(result: SweepResult, part: SetResult, step: int) -> dict[str, float]:
+    counts = part.counts
+    rates = (counts.rate[step], counts.goodnet_rate[step], counts.flagged_rate[step])
+    found = dict(zip(RATES[part.kind], map(float, rates), strict=True))
+    robust = robustness(result, part.name) if part.kind == "backdoored" else None
+    if robust is not None:
+        found["robust_accuracy"] = float(robust.robust_accuracy[step])
+        found["goodnet_robust_accuracy"] = float(robust.goodnet_robust_accuracy[step])
+        if robust.others:
+            found["asr_without_target"] = float(robust.asr_without_target[step])
+    return found

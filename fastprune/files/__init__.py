@@ -1,0 +1,1 @@
+"""Files, whatever they hold: whole or not at all, HDF5 from strangers, CSV."""

@@ -1,0 +1,205 @@
+"""Network files: checked, then loaded by Keras, never compiled.
+
+Keras since 2.2 wrote them; what its newest release no longer reads is put right first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import shutil
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fastprune.errors import NetworkError
+from fastprune.networks.file_checks import as_text, check_archive, check_hdf5, first_line
+
+SPARE_WEIGHTS = 1 << 20
+"""Weights that a network may have beyond those in its file: states of random generators."""
+
+
+def load_model(path: Path) -> Any:
+    """Load a network file, uncompiled.
+
+    Parameters
+    ----------
+    path : Path
+        ``.keras``; ``.h5`` with a configuration, of any Keras since 2.2; or a weights-only ``.h5``
+        of the lab's DeepID.
+
+    Returns
+    -------
+    keras.Model
+        As Keras loads it.
+
+    Raises
+    ------
+    NetworkError
+        When there is no such file, it is no network, or it holds what is not Keras's own.
+    """
+    import h5py
+
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        message = f"expected a network file (.keras or .h5); got {found} ({path}); check the path"
+        raise NetworkError(message)
+    # By the name, as Keras decides: a file can be a ZIP archive and HDF5 at the same time.
+    if path.suffix == ".keras":
+        return _load_with_keras(path, check_archive(path))
+    if path.suffix not in (".h5", ".hdf5"):
+        message = f"expected a network file (.keras or .h5); got {path.name!r} ({path}); rename it"
+        raise NetworkError(message)
+    config, stored = check_hdf5(path)
+    if config is None:
+        return _load_deepid_weights(path, stored)
+    if not _lacks_input(config):
+        return _load_with_keras(path, stored)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(shutil.copy(path, folder))
+        with h5py.File(copy, "a") as file:
+            file.attrs["model_config"] = json.dumps(_with_input(config))
+        return _load_with_keras(copy, stored)
+
+
+def fingerprint(path: Path) -> str:
+    """Return a digest of a file's bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return f"blake2b:{digest.hexdigest()}"
+
+
+def written_by(path: Path) -> str:
+    """Return which Keras wrote a network file, as the file says."""
+    import h5py
+
+    try:
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                found = json.loads(archive.read("metadata.json"))["keras_version"]
+        else:
+            with h5py.File(path, "r") as file:
+                found = as_text(file.attrs["keras_version"])
+    except Exception:  # it is only said, never needed
+        found = None
+    if not re.fullmatch(r"\d[\w.+-]{,30}", str(found)):
+        found = "of an unknown version"
+    return f"Keras {found}"
+
+
+def _lacks_input(config: dict[str, Any]) -> bool:
+    """Return whether a Sequential was written before Keras 2.4: its first layer has the shape."""
+    layers = config["config"]
+    layers = layers.get("layers") if isinstance(layers, dict) else layers
+    if not (isinstance(layers, list) and layers and isinstance(layers[0], dict)):
+        return False
+    first = layers[0].get("config")
+    return (
+        config.get("class_name") == "Sequential"
+        and layers[0].get("class_name") != "InputLayer"
+        and isinstance(first, dict)
+        and "batch_input_shape" in first
+    )
+
+
+def _with_input(config: dict[str, Any]) -> dict[str, Any]:
+    """Give such a Sequential an InputLayer: Keras 3 takes the batch's axis for one of the image."""
+    inner = config["config"]
+    inner = inner if isinstance(inner, dict) else {"name": "sequential", "layers": inner}
+    first, *others = inner["layers"]
+    settings = dict(first["config"])
+    shape = {"batch_input_shape": settings.pop("batch_input_shape"), "name": "input"}
+    start = {"class_name": "InputLayer", "config": shape}
+    layers = [start, {**first, "config": settings}, *others]
+    return {**config, "config": {**inner, "layers": layers}}
+
+
+def _load_with_keras(path: Path, stored: int) -> Any:
+    import keras
+
+    with _no_more_weights_than(stored, path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of input shapes in the files of Keras 2
+        try:
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:  # Keras raises whatever its deserialisers happen to raise
+            message = (
+                f"expected a network that Keras {keras.version()} can load; got "
+                f"{first_line(error)} ({path}); save it again with a newer Keras"
+            )
+            raise NetworkError(message) from error
+
+
+@contextmanager
+def _no_more_weights_than(stored: int, path: Path) -> Iterator[None]:
+    """Let Keras make as many weights as the file holds: it makes them before it reads them.
+
+    A configuration of a few bytes may ask for a Dense layer of 10^12 units.
+    """
+    import keras
+
+    asked = 0
+    plain = keras.layers.Layer.add_weight
+
+    def add_weight(layer: Any, shape: Any = None, *args: Any, **kwargs: Any) -> Any:
+        nonlocal asked
+        asked += math.prod(shape or ())
+        if asked > stored + SPARE_WEIGHTS:
+            raise MemoryError
+        return plain(layer, shape, *args, **kwargs)
+
+    keras.layers.Layer.add_weight = add_weight
+    try:
+        yield
+    except Exception as error:
+        if asked <= stored + SPARE_WEIGHTS:
+            raise
+        message = (
+            f"expected a network of the {stored:,} weights in its file; got a configuration that "
+            f"asks for {asked:,} or more ({path}); do not trust it"
+        )
+        raise NetworkError(message) from error
+    finally:
+        keras.layers.Layer.add_weight = plain
+
+
+def _load_deepid_weights(path: Path, stored: int) -> Any:
+    """Load weights alone into the lab's DeepID; the classes are read from the file."""
+    import h5py
+
+    from fastprune.networks.lab_deepid import deepid
+
+    biases: list[tuple[int, ...]] = []
+
+    def note(name: str, item: Any) -> None:
+        if "bias" in name.split("/")[-1] and isinstance(item, h5py.Dataset):
+            biases.append(item.shape)
+
+    with h5py.File(path, "r") as file:
+        output = file.get("model_weights/output", file.get("output"))
+        if isinstance(output, h5py.Group):
+            output.visititems(note)
+    if len(biases) != 1 or len(biases[0]) != 1:
+        message = (
+            "expected a network with its configuration, or weights of the lab's DeepID; got "
+            f"weights without configuration ({path}); save the whole network with model.save()"
+        )
+        raise NetworkError(message)
+    with _no_more_weights_than(stored, path):
+        try:
+            model = deepid(biases[0][0])
+            model.load_weights(path)
+        except Exception as error:  # as above
+            message = (
+                f"expected weights of the lab's DeepID, as the file has no configuration; got "
+                f"{first_line(error)} ({path}); save the whole network with model.save()"
+            )
+            raise NetworkError(message) from error
+    return model

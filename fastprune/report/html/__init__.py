@@ -1,0 +1,1 @@
+"""Results as HTML: one page that needs no network, and what a notebook shows."""

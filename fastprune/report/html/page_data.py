@@ -1,0 +1,194 @@
+"""What the HTML page shows at each step, worked out beforehand: the page only looks it up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastprune.report.plots.style import COLOURS
+from fastprune.report.text.words import crossed, of_kind, percent
+from fastprune.result import SetResult, SweepResult
+from fastprune.results.detection import detection, roc
+from fastprune.results.intervals import wilson
+from fastprune.results.robustness import robustness
+from fastprune.results.set_pairs import pairs
+
+DARK = {
+    "clean": ("#5AB0F0", "#2FCB9C", "#A9DDF8", "#A99BF5"),
+    "backdoored": ("#FF8B45", "#F0A0CC", "#F7C64F", "#E377B0"),
+}
+"""The hues of :data:`style.COLOURS`, light enough for a dark page."""
+VERDICTS = {
+    "r": "right", "w": "wrong", "f": "false alarm", "d": "detected", "m": "missed",
+    "o": "other class", "t": "true class",
+}  # fmt: skip
+"""What becomes of a sample under G: a clean one is right, wrong or a false alarm; a backdoored one
+is detected, missed (in the attacker's class), or by B and B′ alike in its true class, where that is
+known, or in another class."""
+COLUMNS = {
+    "clean": {"rate": "accuracy B′", "goodnet": "accuracy G", "flagged": "false alarm"},
+    "backdoored": {
+        "rate": "ASR B′",
+        "goodnet": "ASR G",
+        "flagged": "detected",
+        "precision": "precision",
+        "others": "ASR B′, other true class",
+        "robust": "robust accuracy B′",
+        "goodnet_robust": "robust accuracy G",
+    },
+}
+"""Figures of a set by kind, with their headings; a set has some or all of them."""
+WORST = 20
+"""Classes listed at each step."""
+BINS = 20
+"""Bars of the histogram of classes by accuracy."""
+
+
+def page_data(result: SweepResult, step: int) -> dict[str, Any]:
+    """Return everything that the page's script reads, as values that JSON knows.
+
+    Parameters
+    ----------
+    result : SweepResult
+        The sweep.
+    step : int
+        Where the slider starts.
+    """
+    return {
+        "start": step,
+        "n_channels": result.n_channels,
+        "n_classes": result.n_classes,
+        "channels": result.order.tolist(),
+        "activations": [f"{result.activations[channel]:.4g}" for channel in result.order],
+        "crossings": [{"step": at, "label": label} for at, label in crossed(result).items()],
+        "verdicts": VERDICTS,
+        "sets": [_set_data(result, part) for part in result.sets.values()],
+        "roc": _roc_data(result),
+        "classes": class_data(result),
+    }
+
+
+def shares(hits: ArrayLike, total: ArrayLike) -> dict[str, list[str]]:
+    """Return shares at every step and their Wilson 95 % intervals, both as percent to show.
+
+    Examples
+    --------
+    >>> shares([5, 10], 10)
+    {'share': ['50.00', '100.00'], 'bounds': ['23.66–76.34', '72.25–100.00']}
+    >>> shares([0], 0)
+    {'share': ['–'], 'bounds': ['']}
+    """
+    counted, of = np.broadcast_arrays(np.asarray(hits), np.asarray(total))
+    ends = zip(*wilson(counted, of), strict=True)
+    rows = list(zip(counted.tolist(), of.tolist(), ends, strict=True))
+    return {
+        "share": [percent(hit / n) if n else "–" for hit, n, _ in rows],
+        "bounds": [f"{percent(low)}–{percent(high)}" if n else "" for _, n, (low, high) in rows],
+    }
+
+
+def figures_of(result: SweepResult, part: SetResult) -> dict[str, dict[str, list[str]]]:
+    """Return one set's figures at every step, with keys of :data:`COLUMNS`."""
+    counts = part.counts
+    found = {
+        "rate": shares(counts.hits, counts.images),
+        "goodnet": shares(counts.goodnet_hits, counts.images),
+        "flagged": shares(counts.flagged, counts.images),
+    }
+    if part.kind != "backdoored":
+        return found
+    clean = next(clean for clean, other in pairs(result) if other == part.name)
+    both = detection(result, clean, part.name)
+    found["precision"] = shares(both.true_positives, both.flagged)
+    known = robustness(result, part.name)
+    if known is not None:
+        found["others"] = shares(known.other_hits, known.others)
+        found["robust"] = shares(known.true_hits, known.images)
+        found["goodnet_robust"] = shares(known.goodnet_true_hits, known.images)
+    return found
+
+
+def verdicts(part: SetResult, n_classes: int) -> list[str]:
+    """Return the verdict on each sample, a letter of :data:`VERDICTS`; a string per step."""
+    shown, rows = part.samples, []
+    right, wrong, flagged = "rwf" if part.kind == "clean" else "mod"
+    for step in range(len(shown.classes)):
+        goodnet = shown.goodnet_classes(step, n_classes)
+        letters = np.where(goodnet == shown.labels, right, wrong)
+        if shown.truth is not None:
+            restored = (goodnet == shown.truth) & (goodnet != shown.labels)
+            letters = np.where(restored, "t", letters)
+        rows.append("".join(np.where(goodnet == n_classes, flagged, letters)))
+    return rows
+
+
+def class_data(result: SweepResult) -> list[dict[str, Any]]:
+    """Return the worst classes and a histogram of all at every step, for each clean set counted.
+
+    The sets that only measure come first. Classes without images are left out.
+    """
+    found = []
+    for part in sorted(of_kind(result, "clean"), key=lambda part: part.name == result.valid):
+        hits, images = part.counts.class_hits, part.counts.class_images
+        if hits is not None and images is not None:
+            place = list(result.sets).index(part.name)
+            found.append({"set": place, **_classes(hits, images)})
+    return found
+
+
+def _classes(hits: NDArray[np.int32], images: NDArray[np.int64]) -> dict[str, Any]:
+    known = np.flatnonzero(images)
+    rates = hits[:, known] / images[known]
+    worst, bins = [], []
+    for step, row in enumerate(rates):
+        # Of classes equally bad the one with more images first: it is the surer finding.
+        order = np.lexsort((known, -images[known], row))[:WORST]
+        worst.append([_class_row(hits, images, step, int(label)) for label in known[order]])
+        bins.append(np.histogram(row, BINS, (0, 1))[0].tolist())
+    return {"known": len(known), "worst": worst, "bins": bins}
+
+
+def _class_row(
+    hits: NDArray[np.int32], images: NDArray[np.int64], step: int, label: int
+) -> list[Any]:
+    """Return a class, its images, its accuracy at a step and by B, in percent to show."""
+    of = int(images[label])
+    return [label, of, percent(hits[step, label] / of), percent(hits[0, label] / of)]
+
+
+def _set_data(result: SweepResult, part: SetResult) -> dict[str, Any]:
+    place = [one.name for one in of_kind(result, part.kind)].index(part.name)
+    hues: Mapping[str, Any] = {"light": COLOURS, "dark": DARK}
+    return {
+        "colour": {
+            name: of[part.kind][place % len(of[part.kind])] for name, of in hues.items()
+        },
+        "figures": figures_of(result, part),
+        "near_ties": part.counts.near_ties.tolist(),
+        "labels": part.samples.labels.tolist(),
+        "truth": None if part.samples.truth is None else part.samples.truth.tolist(),
+        "classes": part.samples.classes.tolist(),
+        "verdicts": verdicts(part, result.n_classes),
+    }
+
+
+def _roc_data(result: SweepResult) -> list[dict[str, Any]]:
+    """Return detection and false alarm rates at every step, percent, and the area, per pair."""
+    places = {name: place for place, name in enumerate(result.sets)}
+    found = []
+    for clean, backdoored in pairs(result):
+        if backdoored is not None:
+            both = detection(result, clean, backdoored)
+            found.append(
+                {
+                    "clean": places[clean],
+                    "backdoored": places[backdoored],
+                    "fpr": (100 * both.fpr).tolist(),
+                    "tpr": (100 * both.tpr).tolist(),
+                    "area": roc(both).area,
+                }
+            )
+    return found

@@ -1,0 +1,204 @@
+"""One HTML page of a sweep: curves, a slider over the steps, tables, images, provenance."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from fastprune.report.html.assets import check_installed, render
+from fastprune.report.html.charts import bars, curves, histogram, roc_curves
+from fastprune.report.html.page_data import COLUMNS, figures_of, page_data
+from fastprune.report.plots.samples import as_pixels
+from fastprune.report.text.story import story, story_step
+from fastprune.report.text.words import (
+    drop_words,
+    network_words,
+    of_kind,
+    order_words,
+    percent,
+    plain,
+)
+from fastprune.result import SetResult, SweepResult
+from fastprune.results.intervals import Share
+from fastprune.results.operating_points import operating_points
+
+HEADINGS = {"clean": "Clean sets", "backdoored": "Backdoored sets"}
+
+
+def page(result: SweepResult, *, drop: float | None = None) -> str:
+    """Return the page of a sweep as HTML.
+
+    Parameters
+    ----------
+    result : SweepResult
+        The sweep.
+    drop : float, optional
+        The drop X that the story tells of and the slider starts at; by default the largest crossed.
+
+    Raises
+    ------
+    OptionError
+        When `drop` is never crossed, or plotly or Jinja2 is not installed.
+    """
+    sentences, step = story(result, drop), story_step(result, drop)
+    check_installed()
+    data = page_data(result, step)
+    return render(
+        "sweep.html",
+        data={**data, "charts": _charts(result, by_label=bool(data["classes"]))},
+        story=sentences,
+        **_words_of(result),
+        sets=_sets(result),
+        kinds=_kinds(result),
+        drops=_drops(result),
+        points=_points(result),
+        provenance=provenance(result),
+    )
+
+
+def _charts(result: SweepResult, *, by_label: bool) -> dict[str, Any]:
+    charts = {"curves": curves(result), "bars": bars(result), "roc": roc_curves(result)}
+    if by_label:
+        charts["histogram"] = histogram()
+    return {name: chart for name, chart in charts.items() if chart is not None}
+
+
+def provenance(result: SweepResult) -> dict[str, list[tuple[str, str]]]:
+    """Return tables of how the figures came to be: heading, then rows of a name and a value."""
+    tables = {"Network": _rows(result.network)}
+    for part in result.sets.values():
+        tables[f"Set {plain(part.name)}"] = _rows(part.source)
+    tables["Options"] = [("order", plain(result.order_name, 200)), *_rows(result.options)]
+    tables["Versions"] = _rows(result.versions)
+    spent = [(plain(name), f"{seconds:.3f} s") for name, seconds in result.seconds.items()]
+    total = ("all phases", f"{sum(result.seconds.values()):.3f} s")
+    memory = ("peak memory", f"{result.peak_memory / 1e6:,.0f} MB")
+    tables["Time and memory"] = [*spent, total, memory]
+    return {heading: rows for heading, rows in tables.items() if rows}
+
+
+def _rows(found: Any) -> list[tuple[str, str]]:
+    rows = []
+    for name, value in found.items():
+        if isinstance(value, dict):
+            rows += [(f"{plain(name)} {key}", shown) for key, shown in _rows(value)]
+        else:
+            shown = f"{value:,}" if isinstance(value, int) and value >= 10_000 else value
+            shown = "–" if value is None else shown
+            rows.append((plain(name).replace("_", " "), plain(shown, 300)))
+    return rows
+
+
+def _words_of(result: SweepResult) -> dict[str, Any]:
+    network = result.network
+    layer, cut = (plain(network.get(key, "?")) for key in ("prune_layer", "cut_layer"))
+    return {
+        "title": f"The pruning defense on {plain(network.get('name', 'network'))}",
+        "head": f"fastprune: {network_words(result)}",
+        "n_channels": result.n_channels,
+        "n_classes": result.n_classes,
+        "layer": layer,
+        "cut": cut,
+        "order": order_words(result.order_name),
+        "valid": plain(result.valid),
+        "drop_words": drop_words(result),
+        "near_ties": result.near_ties,
+        "version": result.versions.get("fastprune", ""),
+    }
+
+
+def _sets(result: SweepResult) -> list[dict[str, Any]]:
+    """Return name, kind, number of images and the samples as data URIs of every set."""
+    return [
+        {
+            "name": plain(part.name),
+            "kind": part.kind,
+            "images": f"{part.counts.images:,}",
+            "samples": list(_pictures(part)),
+        }
+        for part in result.sets.values()
+    ]
+
+
+def _pictures(part: SetResult) -> Iterator[str]:
+    """Yield the samples of a set as PNG, each in a data URI."""
+    from PIL import Image  # matplotlib brings it
+
+    for pixels in as_pixels(part.samples.images):
+        file = io.BytesIO()
+        Image.fromarray((255 * pixels + 0.5).astype("uint8")).save(file, "PNG", optimize=True)
+        yield f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _kinds(result: SweepResult) -> list[dict[str, Any]]:
+    """Return the tables of figures: per kind its sets and the columns that any of them has."""
+    places = {name: place for place, name in enumerate(result.sets)}
+    kinds = []
+    for kind, heading in HEADINGS.items():
+        parts = of_kind(result, kind)
+        if parts:
+            known = {places[part.name]: set(figures_of(result, part)) for part in parts}
+            columns = {
+                key: words
+                for key, words in COLUMNS[kind].items()
+                if any(key in keys for keys in known.values())
+            }
+            kinds.append({"heading": heading, "columns": columns, "sets": known})
+    return kinds
+
+
+def _drops(result: SweepResult) -> list[dict[str, Any]]:
+    """Return the tables of drops: per kind a row for B and one for every drop, in order."""
+    steps: list[tuple[str, int | None]] = [("B", 0)]
+    steps += [(f"{drop:g}", step) for drop, step in sorted(result.crossings.items())]
+    tables = []
+    for kind, heading in HEADINGS.items():
+        parts = of_kind(result, kind)
+        columns = list(COLUMNS[kind].values())[:3]
+        rows = [
+            {"drop": drop, "step": step, "cells": [_cells(part, step) for part in parts]}
+            for drop, step in steps
+        ]
+        if parts:
+            names = [(plain(part.name), f"{part.counts.images:,}") for part in parts]
+            tables.append({"heading": heading, "names": names, "columns": columns, "rows": rows})
+    return tables
+
+
+def _cells(part: SetResult, step: int | None) -> list[str]:
+    if step is None:
+        return ["–"] * 3
+    counts = part.counts
+    rates = (counts.rate, counts.goodnet_rate, counts.flagged_rate)
+    return [percent(rate[step]) for rate in rates]
+
+
+def _points(result: SweepResult) -> list[dict[str, Any]]:
+    """Return the operating points with a row for every pair of sets."""
+    return [
+        {
+            "bound": f"{100 * point.max_fpr:g}",
+            "step": point.n_pruned,
+            "chosen_by": plain(point.chosen_by, 80),
+            "rows": [
+                {
+                    "clean": plain(found.clean),
+                    "backdoored": plain(found.backdoored) if found.backdoored else "",
+                    "shares": [_share(share) for share in (found.fpr, found.tpr, found.precision)],
+                    "chose": found.chose,
+                }
+                for found in point.figures
+            ],
+        }
+        for point in operating_points(result)
+    ]
+
+
+def _share(share: Share | None) -> tuple[str, str]:
+    """Return a share and its interval in percent to show; a dash where there is none."""
+    if share is None or not share.total:
+        return "–", ""
+    low, high = share.interval
+    return percent(share.rate), f"{percent(low)}–{percent(high)}"

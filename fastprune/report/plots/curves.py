@@ -1,0 +1,241 @@
+"""Curves over the steps of a sweep: accuracy and attack success, activations, detection."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastprune.report.plots.style import (
+    COLOURS,
+    DOTS,
+    FAINT,
+    GRID,
+    INK,
+    ROW,
+    colours,
+    headed,
+    legends,
+    line_looks,
+    mark_crossings,
+    new_figure,
+    percent_axis,
+)
+from fastprune.report.text.words import (
+    PRIME,
+    crossed,
+    drop_words,
+    measured,
+    network_words,
+    of_kind,
+    plain,
+)
+from fastprune.result import SweepResult
+
+SHAPES = "sD^vP*hX"
+"""Markers of the crossings, in order of their steps."""
+OPEN: dict[str, Any] = {"color": INK, "markerfacecolor": "none", "markersize": 9}
+LABELLED = 64
+"""Channels whose numbers fit under the axis."""
+
+
+def accuracy_asr(result: SweepResult) -> Any:
+    """Draw clean accuracy and ASR of B′ and G on every set over the share of channels pruned.
+
+    Where the first third and more of the steps change nothing, a second panel shows the rest.
+    """
+    from matplotlib.lines import Line2D
+
+    last = result.n_channels
+    first = first_change(result)
+    zoomed = 3 * first >= last
+    figure = new_figure(10, 8.4 if zoomed else 5.4)
+    low = 0.51 if zoomed else 0.12
+    axes = figure.add_axes((0.075, low, 0.69, 0.9 - low))
+    _rates(axes, result, 0)
+    title = f"Clean accuracy and attack success: {network_words(result)}"
+    headed(axes, title, f"{drop_words(result)}; in brackets: n_pruned", _marks(result))
+    if zoomed:
+        below = figure.add_axes((0.075, 0.07, 0.69, 0.37))
+        _rates(below, result, first)
+        above = ROW * mark_crossings(below, _marks(result)) / figure.get_figheight()
+        below.set_position((0.075, 0.07, 0.69, 0.37 - above))
+    tints = colours(result)
+    keys = {
+        kind: [
+            Line2D([], [], color=tints[part.name], linewidth=3, label=plain(part.name, 22))
+            for part in of_kind(result, kind)
+        ]
+        for kind in ("clean", "backdoored")
+    }
+    looks = zip((f"{PRIME} (repaired)", "G (GoodNet)"), line_looks(0, 1), strict=True)
+    groups = {
+        "Clean accuracy": keys["clean"],
+        "Attack success rate": keys["backdoored"],
+        "Network": [Line2D([], [], color=INK, label=label, **look) for label, look in looks],
+    }
+    legends(figure, 0.785, axes.get_position().y1, groups)
+    return figure
+
+
+def compact(result: SweepResult, ink: str) -> Any:
+    """Draw what :func:`accuracy_asr` draws in little room: one panel, faint lines at the crossings.
+
+    `ink` is the colour of text and grid; the background may be of any.
+    """
+    from matplotlib.lines import Line2D
+
+    figure = new_figure(7.6, 2.5)
+    axes = figure.add_axes((0.085, 0.19, 0.64, 0.75))
+    _rates(axes, result, 0)
+    axes.grid(axis="y", color=ink, alpha=0.15, linewidth=0.8)
+    for place in _marks(result):
+        axes.axvline(place, color=ink, alpha=0.5, linewidth=0.9, linestyle=DOTS, zorder=1.5)
+    axes.set_ylabel("in label's class")
+    tints = colours(result)
+    handles = [
+        Line2D([], [], color=tints[part.name], linewidth=3, label=plain(part.name, 22))
+        for kind in ("clean", "backdoored")
+        for part in of_kind(result, kind)
+    ]
+    looks = zip((PRIME, "G"), line_looks(0, 1), strict=True)
+    handles += [Line2D([], [], color=ink, label=label, **look) for label, look in looks]
+    legends(figure, 0.745, 0.94, {"Set, network": handles[:10]})
+    return figure
+
+
+def first_change(result: SweepResult) -> int:
+    """Return the last ``n_pruned`` up to which no rate of B′ moves by more than half a point."""
+    moved = [
+        np.abs(part.counts.rate - part.counts.rate[0]) > 0.005 for part in result.sets.values()
+    ]
+    steps = np.flatnonzero(np.any(moved, axis=0))
+    return max(0, int(steps[0]) - 1) if len(steps) else 0
+
+
+def _rates(axes: Any, result: SweepResult, first: int) -> None:
+    """Draw the curves of every set from step `first` on."""
+    fraction = np.arange(result.n_channels + 1) / result.n_channels
+    tints = colours(result)
+    for kind in ("clean", "backdoored"):
+        parts = of_kind(result, kind)
+        for index, part in enumerate(parts):
+            repaired, goodnet = line_looks(index, len(parts))
+            tint = tints[part.name]
+            axes.plot(
+                fraction, part.counts.rate, label=f"{part.name} {PRIME}", color=tint, **repaired
+            )
+            axes.plot(
+                fraction, part.counts.goodnet_rate, label=f"{part.name} G", color=tint, **goodnet
+            )
+    axes.set(xlim=(first / result.n_channels, 1), ylim=(-0.03, 1.03))
+    axes.set_ylabel("images in their label's class")
+    start = f", from {first} on" if first else ""
+    axes.set_xlabel(f"share of the {result.n_channels} channels of {_layer(result)} pruned{start}")
+    percent_axis(axes.xaxis)
+    percent_axis(axes.yaxis)
+    axes.grid(axis="y", **GRID)
+
+
+def _marks(result: SweepResult) -> dict[float, str]:
+    """Return the crossings' labels by share of channels pruned."""
+    return {step / result.n_channels: f"{x} ({step})" for step, x in crossed(result).items()}
+
+
+def activations(result: SweepResult) -> Any:
+    """Draw the mean activation of every channel in pruning order; dead channels are crosses."""
+    figure = new_figure(10, 4.8)
+    axes = figure.add_axes((0.09, 0.125, 0.89, 0.6))
+    places = np.arange(1, result.n_channels + 1)
+    values = result.activations[result.order]
+    dead = values == 0
+    live = np.isfinite(values) & ~dead
+    log = _log_axis(axes, values[live])
+    crosses = {"transform": axes.get_xaxis_transform()} if log else {}
+    size = 5.0 if result.n_channels <= 128 else 2.5
+    base = axes.get_ylim()[0] if log else 0
+    axes.vlines(places[live], base, values[live], color="#9ecae1", linewidth=size / 3, zorder=1)
+    for chosen, marker, label in (
+        (live, "o", "live"),
+        (dead, "x", "dead: mean 0"),
+        (~live & ~dead, "D", "not a number"),
+    ):
+        heights = values[chosen] if marker == "o" else np.full(chosen.sum(), 0.03 if log else 0)
+        where = {} if marker == "o" else crosses
+        tint = COLOURS["clean"][0] if marker == "o" else "#555555"
+        text = f"{label} ({int(chosen.sum())})" if chosen.any() else "_none"
+        look = {"linestyle": "none", "marker": marker, "markersize": size, "color": tint}
+        axes.plot(places[chosen], heights, label=text, **look, **where)
+    axes.set_xlim(0, result.n_channels + 1)
+    every = -(-result.n_channels // LABELLED)
+    axes.set_xticks(places[::every], [str(channel) for channel in result.order[::every]])
+    axes.tick_params(axis="x", labelrotation=90, labelsize=7.5, length=2)
+    note = "" if every == 1 else f" (number of 1 in {every})"
+    axes.set_xlabel(f"channel of {_layer(result)}, in pruning order{note}")
+    axes.set_ylabel(f"mean activation on {plain(result.valid)}" + (", log scale" if log else ""))
+    axes.grid(axis="y", **GRID)
+    marks = {step + 0.5: f"{x} ({step})" for step, x in crossed(result).items()}
+    title = f"Channel activations: {network_words(result)}"
+    headed(axes, title, f"{drop_words(result)}; in brackets: n_pruned", marks)
+    corner = {"loc": "upper right", "bbox_to_anchor": (0.99, 1 - 0.33 / figure.get_figheight())}
+    figure.legend(ncols=3, handletextpad=0.2, borderaxespad=0, **corner)
+    return figure
+
+
+def _log_axis(axes: Any, live: NDArray[np.float64]) -> bool:
+    """Give the activations a logarithmic axis where they need one; return whether they do."""
+    # Channels of the lab span four decades: on a linear axis most live ones would look dead.
+    if not live.size or not 0 < 100 * float(live.min()) < float(live.max()):
+        return False
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_ylim(float(live.min()) / 4, float(live.max()) * 2)
+    return True
+
+
+def detector(result: SweepResult) -> Any | None:
+    """Draw G's detection rate over its false alarm rate; None where a kind of set is missing."""
+    clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
+    if not clean or not backdoored:
+        return None
+    from matplotlib.lines import Line2D
+
+    figure = new_figure(8.4, 5.8)
+    axes = figure.add_axes((0.09, 0.1, 0.62, 0.7))
+    alarms = clean[0].counts.flagged_rate
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.9, linestyle=DOTS)
+    marks = list(crossed(result).items())
+    tints = colours(result)
+    for part in backdoored:
+        found = part.counts.flagged_rate
+        look = {"color": tints[part.name], "linewidth": 1.6, "markersize": 3}
+        axes.plot(alarms, found, "-o", label=part.name, **look)
+        for (step, _), shape in zip(marks, cycle(SHAPES), strict=False):
+            axes.plot(alarms[step], found[step], shape, **OPEN)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.set(xlabel=f"false alarm rate on {plain(clean[0].name)}", ylabel="detection rate")
+    percent_axis(axes.xaxis)
+    percent_axis(axes.yaxis)
+    axes.grid(**GRID)
+    headed(axes, f"G as a detector: {network_words(result)}", drop_words(result), {})
+    groups = {
+        "Backdoored set": [
+            Line2D(
+                [], [], color=tints[part.name], marker="o", markersize=3, label=plain(part.name, 22)
+            )
+            for part in backdoored
+        ],
+        "Drop (n_pruned)": [
+            Line2D([], [], linestyle="none", marker=shape, label=f"{x} ({step})", **OPEN)
+            for (step, x), shape in zip(marks, cycle(SHAPES), strict=False)
+        ],
+        "To compare": [Line2D([], [], color=FAINT, linestyle=DOTS, label="flagging by chance")],
+    }
+    legends(figure, 0.735, axes.get_position().y1, groups)
+    return figure
+
+
+def _layer(result: SweepResult) -> str:
+    return plain(result.network.get("prune_layer", "the prune layer"), 30)

@@ -1,0 +1,104 @@
+"""The words that tables and plots share: names made safe to show, drops, percentages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastprune.result import SetResult, SweepResult
+from fastprune.results.set_pairs import named_like
+
+PRIME = "B\N{PRIME}"
+"""The repaired network's symbol."""
+
+
+def plain(name: object, longest: int = 40) -> str:
+    r"""Return a name that neither a terminal nor an XML parser can stumble over.
+
+    Names come from files under test, so they may hold anything.
+
+    Examples
+    --------
+    >>> plain("bd_net"), plain("a\x1b[2Jb\nc"), plain("x" * 50, longest=8)
+    ('bd_net', 'a?[2Jb?c', 'xxxxx...')
+    """
+    shown = "".join(letter if letter.isprintable() else "?" for letter in str(name))
+    return shown if len(shown) <= longest else shown[: longest - 3] + "..."
+
+
+def percent(share: float) -> str:
+    """Return a share in percent with 2 decimals.
+
+    Examples
+    --------
+    >>> percent(1.0), percent(0.98649)
+    ('100.00', '98.65')
+    """
+    return f"{100 * share:.2f}"
+
+
+CRITERIA = {
+    "ascending": "ascending order", "descending": "descending order", "max": "max activation order",
+    "apoz": "APoZ order", "l1": "L1 norm order", "l2": "L2 norm order", "fpgm": "FPGM order",
+}  # fmt: skip
+"""What plots call the criteria that a defender may use."""
+
+SCORES = {
+    "max": "largest activation", "apoz": "share of zeros", "l1": "L1 norm", "l2": "L2 norm",
+    "fpgm": "distance to the other kernels", "oracle": "mean activation, backdoored less clean",
+}  # fmt: skip
+"""What criteria score channels by, where it is not the mean activation."""
+
+
+def order_words(order_name: str) -> str:
+    """Return what a plot's title calls an order.
+
+    Examples
+    --------
+    >>> order_words("ascending"), order_words("random:7"), order_words("orders/mine.txt")
+    ('ascending order', 'random order, seed 7', 'order of mine.txt')
+    >>> order_words("oracle:bd_valid")
+    'oracle order that looks at bd_valid, as no defender can'
+    """
+    if order_name in CRITERIA:
+        return CRITERIA[order_name]
+    kind, _, rest = order_name.partition(":")
+    if kind == "random":
+        return f"random order, seed {plain(rest)}"
+    if kind == "oracle":
+        return f"oracle order that looks at {plain(rest)}, as no defender can"
+    return f"order of {plain(Path(order_name).name)}"
+
+
+def network_words(result: SweepResult) -> str:
+    """Return the network's name and the order in which its channels were pruned."""
+    return f"{plain(result.network.get('name', 'network'))}, {order_words(result.order_name)}"
+
+
+def drop_words(result: SweepResult) -> str:
+    """Return what X stands for in this sweep."""
+    unit = "percentage points" if result.drop_kind == "points" else "percent of B's"
+    return f"X: drop of clean accuracy on {plain(result.valid)}, {unit}"
+
+
+def crossed(result: SweepResult) -> dict[int, str]:
+    """Return the label of each step at which drops are crossed, ``"X=2, 4"``, in step order."""
+    drops: dict[int, list[str]] = {}
+    for drop, step in sorted(result.crossings.items()):
+        if step is not None:
+            drops.setdefault(step, []).append(f"{drop:g}")
+    return {step: "X=" + ", ".join(drops[step]) for step in sorted(drops)}
+
+
+def of_kind(result: SweepResult, kind: str) -> list[SetResult]:
+    """Return the sets of a kind, ``"clean"`` or ``"backdoored"``, in the order of the sweep."""
+    return [part for part in result.sets.values() if part.kind == kind]
+
+
+def measured(result: SweepResult, kind: str) -> list[SetResult]:
+    """Return the sets of a kind that only measure: not the validation set, nor its twin.
+
+    A set whose name holds the validation set's, as ``bd_valid`` holds ``valid``, is taken for the
+    twin. Where nothing else is of this kind, all of the kind are returned.
+    """
+    found = of_kind(result, kind)
+    return [part for part in found if not named_like(part.name, result.valid)] or found

@@ -1,0 +1,1 @@
+"""What computing takes, whatever is computed: backend, machine, threads, memory, compiled loops."""

@@ -1,0 +1,1 @@
+"""Image sets: opened, checked, streamed in chunks, sampled; and the image files they come from."""
