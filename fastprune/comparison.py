@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fastprune.errors import OptionError
-from fastprune.files.atomic import whole_folder
-from fastprune.files.csv_files import write_rows
+from fastprune.export.comparison_folder import comparison_json, save_comparison
+from fastprune.report.html.assets import write_html
+from fastprune.report.html.comparison_page import comparison_page
+from fastprune.report.plots.comparison import compare_figure, draw_comparison
+from fastprune.report.text.comparison import compare_table
 from fastprune.result import SweepResult
-from fastprune.results.detection import detection, roc
+from fastprune.results.comparison_record import ComparisonRecord
 from fastprune.results.set_pairs import pairs, set_of, validation_twins
-
-COLUMNS = (
-    "order", "oracle", "dead_first", "drop", "n_pruned", "clean_set", "clean_accuracy",
-    "false_alarm_rate", "backdoored_set", "asr", "detection_rate", "roc_area",
-)  # fmt: skip
-"""Columns of ``compare.csv`` and of :meth:`Comparison.rows`."""
-
-FILES = frozenset({"compare.csv", "compare.json", "compare.png", "report.html"})
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(ComparisonRecord):
     """What several orders do to one network, on one clean and one backdoored set.
 
     Attributes
@@ -41,72 +33,17 @@ class Comparison:
     """
 
     results: tuple[SweepResult, ...]
-    clean: str
-    backdoored: str | None
-
-    @property
-    def dead(self) -> int:
-        """Channels whose mean activation on the clean validation set is 0."""
-        return int(np.sum(self.results[0].activations == 0))
-
-    def dead_first(self, result: SweepResult) -> int:
-        """Return how many dead channels an order prunes before the first live one."""
-        live = result.activations[result.order] != 0
-        return int(live.argmax()) if live.any() else len(live)
-
-    def roc_area(self, result: SweepResult) -> float | None:
-        """Return the area under the ROC of G over an order's steps; None without backdoored set."""
-        if self.backdoored is None:
-            return None
-        return roc(detection(result, self.clean, self.backdoored)).area
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield a dict per order and drop, B first as drop 0, with the keys of :data:`COLUMNS`.
-
-        Rates are shares; what there is not, as the figures of a drop that is never crossed, is
-        None.
-        """
-        for result in self.results:
-            clean = result.sets[self.clean].counts
-            backdoored = None if self.backdoored is None else result.sets[self.backdoored].counts
-            area, dead_first = self.roc_area(result), self.dead_first(result)
-            for drop, step in [(0.0, 0), *sorted(result.crossings.items())]:
-                found = None if step is None else backdoored
-                figures = (
-                    result.order_name, result.oracle, dead_first, drop, step, self.clean,
-                    None if step is None else float(clean.rate[step]),
-                    None if step is None else float(clean.flagged_rate[step]),
-                    self.backdoored,
-                    None if found is None else float(found.rate[step]),
-                    None if found is None else float(found.flagged_rate[step]),
-                    area,
-                )  # fmt: skip
-                yield dict(zip(COLUMNS, figures, strict=True))
 
     def as_json(self) -> dict[str, Any]:
         """Return the comparison as values that JSON knows."""
-        first = self.results[0]
-        return {
-            "network": dict(first.network),
-            "valid": first.valid,
-            "clean_set": self.clean,
-            "backdoored_set": self.backdoored,
-            "drop_kind": first.drop_kind,
-            "dead": self.dead,
-            "n_channels": first.n_channels,
-            "rows": list(self.rows()),
-        }
+        return comparison_json(self)
 
     def table(self) -> str:
         """Return the orders side by side as text."""
-        from fastprune.report.plots.comparison import compare_table
-
         return compare_table(self)
 
     def plot(self) -> Any:
         """Return clean accuracy and ASR over ``n_pruned``, a line per order, as a figure."""
-        from fastprune.report.plots.comparison import compare_figure
-
         return compare_figure(self)
 
     def report(self, path: str | Path, *, drop: float | None = None) -> Path:
@@ -126,9 +63,6 @@ class Comparison:
         OutputError
             When the file cannot be written.
         """
-        from fastprune.report.html.assets import write_html
-        from fastprune.report.html.comparison_page import comparison_page
-
         return write_html(comparison_page(self, drop=drop), path)
 
     def save(self, folder: str | Path, *, plots: bool = True) -> Path:
@@ -139,17 +73,8 @@ class Comparison:
         OutputError
             When the folder cannot be written.
         """
-        from fastprune.report.plots.comparison import draw_comparison
-
-        folder = Path(folder)
-        with whole_folder(folder, last="compare.json", replaces=FILES) as staging:
-            with open(staging / "compare.csv", "w", newline="", encoding="utf-8") as file:
-                write_rows(file, COLUMNS, self.rows())
-            if plots:
-                draw_comparison(self, staging / "compare.png")
-            text = json.dumps(self.as_json(), indent=1, allow_nan=False)
-            (staging / "compare.json").write_text(text + "\n", encoding="utf-8")
-        return folder
+        draw = draw_comparison if plots else None
+        return save_comparison(self, folder, draw=draw)
 
 
 def compare(

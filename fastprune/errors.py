@@ -31,3 +31,10 @@ class VerificationError(FastpruneError):
     """A check of the finished figures failed: plain Keras gives another class."""
 
     exit_status = 1
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error, short enough for one line of ours."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    line = "".join(letter if letter.isprintable() else " " for letter in lines[0][:160])
+    return f"{type(error).__name__}: {line}"

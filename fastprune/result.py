@@ -1,192 +1,46 @@
-"""The result of a sweep: every count of every set at every step, and what follows from them."""
+"""The result of a sweep as it is used: shown, drawn, saved, read back, made into B′ and G."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fastprune.errors import OptionError, OutputError
-from fastprune.export.rows import COLUMNS as COLUMNS
-from fastprune.export.rows import rows
-from fastprune.orders.criteria import oracle_set
-from fastprune.results.counts import Counts, crossing
-from fastprune.views import Views
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """A few images of a set, with the class that B′ gives them at every step.
-
-    Attributes
-    ----------
-    images : ndarray of float32, shape (samples, height, width, channels)
-        Pixels as they lie in the file.
-    labels : ndarray of int64, shape (samples,)
-        Their labels.
-    classes : ndarray of int64, shape (n_channels + 1, samples)
-        Class of B′ at each ``n_pruned``; row 0 is B's.
-    truth : ndarray of int64, shape (samples,), or None
-        True classes of the images of a backdoored set, where they are known.
-    """
-
-    images: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    classes: NDArray[np.int64]
-    truth: NDArray[np.int64] | None = None
-
-    def goodnet_classes(self, n_pruned: int, n_classes: int) -> NDArray[np.int64]:
-        """Return G's class of each sample: B's where B and B′ agree, else `n_classes`."""
-        agree = self.classes[0] == self.classes[n_pruned]
-        return np.where(agree, self.classes[0], n_classes)
-
-
-@dataclass(frozen=True, eq=False)
-class SetResult:
-    """One set's part of a sweep.
-
-    Attributes
-    ----------
-    name : str
-        Name of the set in tables and plots.
-    kind : {"clean", "backdoored"}
-        Whether a hit is a right answer or a successful attack.
-    counts : Counts
-        Its counts at every ``n_pruned``.
-    samples : Samples
-        A few of its images.
-    source : dict
-        Where the images came from: path, bytes, images, dtype, fingerprint.
-    paired : str or None
-        Of a backdoored set: name of the clean set whose image i is its image i without the trigger.
-    """
-
-    name: str
-    kind: str
-    counts: Counts
-    samples: Samples
-    source: Mapping[str, Any] = field(default_factory=dict)
-    paired: str | None = None
+from fastprune.errors import OutputError
+from fastprune.export import folder as results_folder
+from fastprune.export import frames, trackers
+from fastprune.export import rows as export_rows
+from fastprune.networks.goodnet import make_goodnet, make_repaired
+from fastprune.networks.network import Network, load_network
+from fastprune.report.html.assets import write_html
+from fastprune.report.html.notebook import sweep_html
+from fastprune.report.html.sweep_page import page as sweep_page
+from fastprune.report.plots import drawing
+from fastprune.report.text.tables import drops_table, steps_table
+from fastprune.results.record import SweepRecord
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SweepResult(Views):
+class SweepResult(SweepRecord):
     """Every figure of one sweep: one network, one channel order, any number of sets.
+
+    Its fields are those of :class:`~fastprune.results.record.SweepRecord`, and one more.
 
     Attributes
     ----------
-    network : dict
-        The network under test: path, name, n_classes, n_channels, prune_layer, cut_layer,
-        input_shape, parameters, fingerprint, written_by.
-    order_name : str
-        How the channels were ordered: a criterion of :data:`fastprune.orders.criteria.MEANINGS`,
-        ``"random:SEED"`` or the path of a file of channel indices.
-    order : ndarray of int64, shape (n_channels,)
-        Channels in the order in which they are pruned.
-    activations : ndarray of float64, shape (n_channels,)
-        Mean activation of each channel (indexed by channel) over the clean validation set.
-    valid : str
-        Name of the clean validation set, the only set that chooses.
-    sets : dict of str to SetResult
-        Every set, the validation set first.
-    drops : tuple of float
-        The drops X asked for.
-    drop_kind : {"points", "relative"}
-        Whether a drop is in percentage points or in percent of B's clean accuracy.
-    options, versions, seconds : dict
-        How it was run, with which libraries, and how long each phase took (seconds).
-    peak_memory : int
-        Peak resident memory of the process, bytes.
-    scores : ndarray of float64, shape (n_channels,), or None
-        What the order's criterion says of each channel (indexed by channel); None without one.
     runtime : Network, optional
         The loaded network, so that B′ and G can be made without loading it again.
     """
 
-    network: Mapping[str, Any]
-    order_name: str
-    order: NDArray[np.int64]
-    activations: NDArray[np.float64]
-    valid: str
-    sets: Mapping[str, SetResult]
-    drops: tuple[float, ...]
-    drop_kind: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    peak_memory: int = 0
-    scores: NDArray[np.float64] | None = None
-    runtime: Any = field(default=None, repr=False)
-
-    @property
-    def n_channels(self) -> int:
-        """Number of channels of the prune layer; steps are 0 … n_channels."""
-        return len(self.order)
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes of B; G's extra class has this index."""
-        return int(self.network["n_classes"])
-
-    @property
-    def oracle(self) -> str | None:
-        """The backdoored set that ordered the channels, which no defender has; None otherwise."""
-        return oracle_set(self.order_name)
-
-    @property
-    def crossings(self) -> dict[float, int | None]:
-        """``n_pruned`` at which each drop is crossed, None where it never is."""
-        return {drop: self.crossing(drop) for drop in self.drops}
-
-    @property
-    def near_ties(self) -> int:
-        """Pairs of image and step, over all sets, whose two best scores float32 cannot part."""
-        return sum(int(part.counts.near_ties.sum()) for part in self.sets.values())
-
-    def crossing(self, drop: float) -> int | None:
-        """Return the smallest ``n_pruned`` whose drop of clean validation accuracy is >= `drop`."""
-        counts = self.sets[self.valid].counts
-        return crossing(counts.hits, counts.images, drop, kind=self.drop_kind)
-
-    def step(self, drop: float | None = None, n_pruned: int | None = None) -> int:
-        """Return the step that a drop or an ``n_pruned`` names.
-
-        Raises
-        ------
-        OptionError
-            When neither or both are given, the drop is never crossed, or the step does not exist.
-        """
-        if (drop is None) == (n_pruned is None):
-            message = "expected either a drop or n_pruned; got both or neither; give one"
-            raise OptionError(message)
-        if n_pruned is not None:
-            if not 0 <= n_pruned <= self.n_channels:
-                message = f"expected n_pruned from 0 to {self.n_channels}; got {n_pruned}"
-                raise OptionError(message)
-            return n_pruned
-        step = self.crossing(float(drop))  # type: ignore[arg-type]
-        if step is None:
-            message = (
-                f"expected a drop that is crossed; got {drop:g}, which clean accuracy on "
-                f"{self.valid} never reaches; choose a smaller one or give n_pruned"
-            )
-            raise OptionError(message)
-        return step
+    runtime: Network | None = field(default=None, repr=False)
 
     def repaired(self, drop: float | None = None, *, n_pruned: int | None = None) -> Any:
         """Return B′ at a drop's crossing or at ``n_pruned``, as a Keras model."""
-        from fastprune.networks.goodnet import make_repaired
-
         return make_repaired(self.loaded_network(), self.order[: self.step(drop, n_pruned)])
 
     def goodnet(self, drop: float | None = None, *, n_pruned: int | None = None) -> Any:
         """Return G at a drop's crossing or at ``n_pruned``, as a Keras model of N+1 outputs."""
-        from fastprune.networks.goodnet import make_goodnet
-
         return make_goodnet(self.loaded_network(), self.order[: self.step(drop, n_pruned)])
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -195,7 +49,7 @@ class SweepResult(Views):
         Its keys are :data:`~fastprune.export.rows.COLUMNS`. What a set does not have, and the
         channel removed at step 0, is empty ("").
         """
-        return rows(self)
+        return export_rows.rows(self)
 
     def save(self, folder: str | Path, *, plots: bool = True) -> Path:
         """Write the results directory: figures, plots, and B′ and G of every drop crossed.
@@ -205,9 +59,8 @@ class SweepResult(Views):
         OutputError
             When the folder cannot be written.
         """
-        from fastprune.export.folder import save
-
-        return save(self, folder, plots=plots)
+        draw = self.plot if plots else None
+        return results_folder.save(self, folder, network=self.loaded_network, draw=draw)
 
     @classmethod
     def load(cls, folder: str | Path) -> SweepResult:
@@ -218,11 +71,10 @@ class SweepResult(Views):
         OutputError
             When `folder` holds no complete results directory.
         """
-        from fastprune.export.folder import load
+        record = results_folder.load(folder)
+        return cls(**{item.name: getattr(record, item.name) for item in fields(record)})
 
-        return load(folder)
-
-    def loaded_network(self) -> Any:
+    def loaded_network(self) -> Network:
         """Return the network that was swept; read again, and checked to be the same, if need be.
 
         Raises
@@ -230,8 +82,6 @@ class SweepResult(Views):
         OutputError
             When its file is gone or another one.
         """
-        from fastprune.networks.network import load_network
-
         if self.runtime is not None:
             return self.runtime
         path = self.network.get("path")
@@ -249,3 +99,120 @@ class SweepResult(Views):
             )
             raise OutputError(message)
         return network
+
+    def to_pandas(self) -> Any:
+        """Return a tidy pandas frame: one row per set and ``n_pruned``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Column ``order``, then the columns of ``sweep.csv``: text, counts as int64, rates as
+            float64 shares from 0 to 1. Whole numbers that some rows lack, as ``channel`` at step 0,
+            are Int64. Frames of several orders go together with
+            ``pandas.concat(…, ignore_index=True)``.
+
+        Raises
+        ------
+        OptionError
+            When pandas is not installed.
+        """
+        return frames.to_pandas(self)
+
+    def metrics(self) -> dict[str, int | float]:
+        """Return one flat dict of finite numbers, for ``mlflow.log_metrics`` and the like.
+
+        The same as ``metrics.json`` of a results directory. Rates are shares from 0 to 1.
+
+        Returns
+        -------
+        dict of str to int or float
+            ``network/n_classes``, ``network/n_channels``; ``run/images``, ``run/near_ties``,
+            ``run/seconds``, ``run/peak_memory_bytes``;
+            ``B/SET/clean_accuracy`` or ``B/SET/attack_success_rate`` of every set;
+            for every drop X that is crossed ``drop_X/n_pruned`` and, for a clean set,
+            ``drop_X/SET/clean_accuracy`` (B′), ``goodnet_clean_accuracy`` (G) and
+            ``false_alarm_rate``, for a backdoored one ``drop_X/SET/attack_success_rate`` (B′),
+            ``goodnet_attack_success_rate`` (G) and ``detection_rate``, and, where the true labels
+            are known, ``robust_accuracy`` (B′), ``goodnet_robust_accuracy`` (G) and
+            ``asr_without_target`` (B′);
+            ``detector/SET/roc_area`` of every backdoored set; ``max_fpr_1/n_pruned``,
+            ``max_fpr_1/SET/false_alarm_rate``, ``detection_rate`` and ``precision`` of G where its
+            false alarm rate on the validation set is at most 1 (2, 5) percent, see
+            :func:`fastprune.results.operating_points.operating_points`.
+            A drop of 2.5 is ``drop_2_5``; letters of a set's name other than ASCII letters, digits,
+            ``_`` and ``-`` become ``_``. A drop that is never crossed has no keys.
+
+        Examples
+        --------
+        ``mlflow.log_metrics(result.metrics())``, ``wandb.summary.update(result.metrics())``
+        """
+        return trackers.metrics(self)
+
+    def steps(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Yield ``n_pruned`` and a flat dict of every set's rates there, shares from 0 to 1.
+
+        Keys are ``sweep/SET/…`` with the names of rates and sets of :meth:`metrics`.
+
+        Examples
+        --------
+        ``for n, values in result.steps(): mlflow.log_metrics(values, step=n)``
+        """
+        return trackers.steps(self)
+
+    def table(self, *, every_step: bool = False) -> str:
+        """Return the drops, or every step, as a text table: percent of each set."""
+        return steps_table(self) if every_step else drops_table(self)
+
+    def plot(self, folder: str | Path | None = None, *, name: str = "accuracy_asr") -> Any:
+        """Return a plot, which a notebook shows; or write all of them into `folder`.
+
+        Parameters
+        ----------
+        folder : path, optional
+            Where the plots go, each as PNG and SVG.
+        name : {"accuracy_asr", "activations", "goodnet", "detector", "samples"}
+            The plot to return.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or list of Path
+            The figure, of no window and no pyplot state; the files where a folder is given.
+
+        Raises
+        ------
+        OptionError
+            When there is no plot of that name.
+        OutputError
+            When a file cannot be written.
+        """
+        return drawing.figure(self, name) if folder is None else drawing.draw(self, folder)
+
+    def report(self, path: str | Path, *, drop: float | None = None) -> Path:
+        """Write one HTML page that needs no network: curves, a slider over the steps, tables.
+
+        Parameters
+        ----------
+        path : path
+            The file to write.
+        drop : float, optional
+            The drop X that its story tells of and its slider starts at; by default the largest
+            that is crossed.
+
+        Raises
+        ------
+        OptionError
+            When `drop` is never crossed, or plotly or Jinja2 is not installed.
+        OutputError
+            When the file cannot be written.
+        """
+        return write_html(sweep_page(self, drop=drop), path)
+
+    def _repr_html_(self) -> str:
+        return sweep_html(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<SweepResult {self.network.get('name')!r}: {self.n_channels} channels of "
+            f"{self.network.get('prune_layer')!r}, order {self.order_name!r}, sets "
+            f"{', '.join(map(repr, self.sets))}>"
+        )

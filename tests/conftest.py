@@ -12,9 +12,14 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from hypothesis import settings
 from keras import layers
 
 from fastprune.networks import batching
+
+# The first example of a test may compile: no test is timed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SHAPE = (12, 10, 3)
 CLASSES = 7

@@ -17,11 +17,12 @@ import pytest
 from keras import layers
 
 import fastprune
-from fastprune.cli import main
 from fastprune.cli.layout import find_lab
+from fastprune.cli.main import main
 from fastprune.cli.parser import make_parser
 from fastprune.errors import DataError
-from fastprune.result import COLUMNS, SweepResult
+from fastprune.export.rows import COLUMNS
+from fastprune.result import SweepResult
 
 COMMANDS = (
     "sweep", "demo", "report", "plot", "evaluate", "predict", "inspect", "make-set", "completion",
@@ -459,7 +460,7 @@ def test_nothing_heavy_is_imported_for_help(arguments):
     code = "import sys, fastprune\n"
     if arguments is not None:
         code += (
-            "from fastprune.cli import main\n"
+            "from fastprune.cli.main import main\n"
             f"try: main({arguments!r})\n"
             "except SystemExit as error: assert error.code == 0\n"
         )

@@ -12,9 +12,9 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 import fastprune
-from fastprune.comparison import COLUMNS
 from fastprune.errors import OptionError
 from fastprune.report.text.tables import WIDTH
+from fastprune.results.comparison_record import COLUMNS
 from fastprune.results.detection import detection, roc
 from tests.test_detector import STEPS, counts, sweep
 

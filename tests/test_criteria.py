@@ -15,8 +15,10 @@ from keras import layers
 import fastprune
 from fastprune import reference
 from fastprune.errors import OptionError
-from fastprune.orders.criteria import MEANINGS, ActivationStatistics, Evidence, ordered, scores
-from fastprune.orders.ranking import make_order, resolve_order
+from fastprune.orders.criteria import ordered, scores
+from fastprune.orders.order import MEANINGS, resolve_order
+from fastprune.orders.ranking import make_order
+from fastprune.orders.statistics import ActivationStatistics, Evidence
 from fastprune.report.text.words import order_words
 from tests.test_suffix import CHANNELS, IMAGE, build, deepid, normalized, pictures
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fastprune.errors import OptionError
 from fastprune.report.text.tables import WIDTH, detector_table
-from fastprune.result import Samples, SetResult, SweepResult
+from fastprune.result import SweepResult
 from fastprune.results.counts import Counts
 from fastprune.results.detection import (
     CLEAN_ONLY,
@@ -25,6 +25,7 @@ from fastprune.results.detection import (
     roc,
     wilson,
 )
+from fastprune.results.record import Samples, SetResult
 
 STEPS = 7
 

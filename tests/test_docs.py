@@ -24,9 +24,10 @@ import pytest
 
 import fastprune
 from docs import cli_page
-from fastprune import comparison
-from fastprune.cli import demo, exits, main
+from fastprune.cli import demo, exits
+from fastprune.cli.main import main
 from fastprune.export import rows
+from fastprune.results import comparison_record
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -217,7 +218,7 @@ def test_the_formats_page_names_every_column_key_and_exit_code(rendered):
     text = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([\w/]+)`", text))
     found = json.loads((rendered[0] / "fastprune-demo/results/sweep.json").read_text("utf-8"))
-    assert {*rows.COLUMNS, *comparison.COLUMNS} <= named
+    assert {*rows.COLUMNS, *comparison_record.COLUMNS} <= named
     assert {*found, *found["sets"]["bd_test"], *found["network"], *found["options"]} <= named
     codes = dict(re.findall(r"^\| (\d+) \| ([^;|]+?)(?:;[^|]*)? \|$", text, re.MULTILINE))
     assert codes == {str(code): words.split(";")[0] for code, words in exits.STATUSES.items()}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fastprune.cli import main
+from fastprune.cli.main import main
 from fastprune.errors import DataError, FastpruneError, NetworkError, OptionError
 from fastprune.evaluation import evaluate
 from fastprune.networks.goodnet import make_goodnet, make_repaired

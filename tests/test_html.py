@@ -13,17 +13,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastprune.cli import main
+from fastprune.cli.main import main
 from fastprune.comparison import compare
 from fastprune.errors import OptionError
 from fastprune.report.html.comparison_page import comparison_page, comparison_story
 from fastprune.report.html.page_data import class_data, shares, verdicts
 from fastprune.report.html.sweep_page import page
 from fastprune.report.text.story import story, story_step
-from fastprune.result import Samples, SetResult, SweepResult
+from fastprune.result import SweepResult
 from fastprune.results.counts import Counts
 from fastprune.results.detection import detection, roc
 from fastprune.results.intervals import wilson
+from fastprune.results.record import Samples, SetResult
 
 HOSTILE = "</script><b>bd & 'x'"
 """Name of a set that tries to be markup."""

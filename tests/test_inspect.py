@@ -20,10 +20,10 @@ from PIL import Image
 
 import fastprune
 from fastprune import inspect_file
-from fastprune.cli import main
+from fastprune.cli.main import main
 from fastprune.errors import DataError, NetworkError, OptionError
+from fastprune.inspection.entries import ranges
 from fastprune.inspection.files import as_json
-from fastprune.inspection.text import ranges
 from fastprune.networks.goodnet import make_goodnet, make_repaired
 from fastprune.networks.network import load_network
 from fastprune.report.plots.contact_sheets import contact_sheet
@@ -460,7 +460,7 @@ def test_the_command(tmp_path, make_network, write_set, capsys):
 def test_a_set_is_told_without_keras(write_set):
     """The start of TensorFlow would take ten times as long as the reading."""
     code = (
-        "import sys; from fastprune.cli import main; assert main(sys.argv[1:]) == 0; "
+        "import sys; from fastprune.cli.main import main; assert main(sys.argv[1:]) == 0; "
         "sys.exit('tensorflow' in sys.modules)"
     )
     done = subprocess.run(

@@ -22,8 +22,9 @@ from fastprune.cli import sweep as sweep_command
 from fastprune.comparison import compare
 from fastprune.errors import OptionError
 from fastprune.export.folder import write_csv
+from fastprune.export.frames import TEXTS, WHOLE, WHOLE_OR_NONE
 from fastprune.export.rows import COLUMNS
-from fastprune.export.trackers import TEXTS, WHOLE, WHOLE_OR_NONE, set_keys
+from fastprune.export.trackers import set_keys
 from fastprune.files.csv_files import text_cell, write_rows
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fastprune import make_set, stamp_set
-from fastprune.cli import main
+from fastprune.cli.main import main
 from fastprune.errors import DataError, FastpruneError, OptionError
 from fastprune.making import from_folders, writer
 from fastprune.making.trigger import PLACES, make_stamp, read_trigger

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from keras import layers
 from PIL import EpsImagePlugin, Image
 
-from fastprune.cli import main
+from fastprune.cli.main import main
 from fastprune.errors import DataError, NetworkError, OptionError
 from fastprune.networks.goodnet import make_goodnet, make_repaired
 from fastprune.networks.network import load_network

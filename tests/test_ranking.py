@@ -10,8 +10,9 @@ from hypothesis.extra import numpy as arrays
 
 from fastprune import reference
 from fastprune.errors import OptionError
-from fastprune.orders.criteria import ActivationStatistics
-from fastprune.orders.ranking import check_order, make_order, order_name
+from fastprune.orders.order import check_order, order_name
+from fastprune.orders.ranking import make_order
+from fastprune.orders.statistics import ActivationStatistics
 
 MEANS = np.array([0.5, 0.0, 0.2, 0.0, 0.9, 0.2])
 

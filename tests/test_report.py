@@ -17,8 +17,9 @@ from fastprune.report.plots.drawing import draw, figures
 from fastprune.report.plots.samples import as_pixels
 from fastprune.report.plots.style import FLAGGED
 from fastprune.report.text.tables import drops_table, order_lines, steps_table
-from fastprune.result import Samples, SetResult, SweepResult
+from fastprune.result import SweepResult
 from fastprune.results.counts import Counts
+from fastprune.results.record import Samples, SetResult
 
 ORDER = [3, 0, 5, 1, 4, 2]
 ACTIVATIONS = [0.0, 0.25, 3.5, 0.0, 1.5, 0.125]
@@ -384,7 +385,7 @@ def test_tables_load_no_matplotlib_and_plots_no_pyplot():
         "import sys; import fastprune.report.text.tables, fastprune.report.plots.drawing as plots; "
         "assert not {'matplotlib', 'tensorflow', 'keras'} & set(sys.modules); "
         "plots.settings().__enter__(); "
-        "from fastprune.report.plots.style import new_figure; new_figure(1, 1); "
+        "from fastprune.report.plots.canvas import new_figure; new_figure(1, 1); "
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from fastprune.errors import FastpruneError, NetworkError, OptionError, OutputError
 from fastprune.export import folder
+from fastprune.export.rows import COLUMNS
 from fastprune.files.atomic import check_writable, whole_file, whole_folder
-from fastprune.networks import goodnet
 from fastprune.networks.loading import load_model
 from fastprune.networks.network import load_network
-from fastprune.result import COLUMNS, Samples, SetResult, SweepResult
+from fastprune.result import SweepResult
 from fastprune.results.counts import Counts
+from fastprune.results.record import Samples, SetResult
 
 ORDER = np.array([1, 4, 0, 5, 2, 3])
 HITS = [20, 20, 19, 18, 15, 9, 2]
@@ -190,7 +191,7 @@ def test_a_writer_that_fails_leaves_the_old_results(result, old, monkeypatch, wr
     def fail(*_):
         raise failure
 
-    monkeypatch.setattr(goodnet if writer == "save_goodnet" else folder, writer, fail)
+    monkeypatch.setattr(folder, writer, fail)
     expected = OutputError if isinstance(failure, OSError) else RuntimeError
     with pytest.raises(expected, match=r"No space left|bug"):
         result.save(old, plots=False)

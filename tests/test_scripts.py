@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from fastprune import errors
-from fastprune.cli import completion, demo, exits, main
+from fastprune.cli import completion, demo, exits
 from fastprune.cli.completion import FOLDERS, actions, script
+from fastprune.cli.main import main
 from fastprune.cli.parser import make_parser
 from fastprune.runtime.progress import warn
 
@@ -121,7 +122,7 @@ def test_a_backend_that_is_missing(monkeypatch, capsys):
     def fail():
         raise ImportError("No module named 'jax'")
 
-    monkeypatch.setattr("fastprune.cli._import_keras", fail)
+    monkeypatch.setattr("fastprune.cli.keras_start._import_keras", fail)
     assert main(["evaluate", "a", "b", "c"]) == 2
     assert "choose another KERAS_BACKEND" in capsys.readouterr().err
 
@@ -206,7 +207,7 @@ def test_files_and_folders_are_known_by_their_type():
     parser = make_parser()
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patch:
-        patch.setattr("fastprune.cli.parser.make_parser", lambda: parser)
+        patch.setattr("fastprune.cli.completion.make_parser", lambda: parser)
         script("bash")
     paths = [action for action in actions(parser) if action.type is Path]
     assert len(paths) >= 8
@@ -218,7 +219,7 @@ def test_files_and_folders_are_known_by_their_type():
 
 def test_completion_is_light_and_says_what_is_missing(monkeypatch, capsys):
     code = (
-        "import sys; from fastprune.cli import main; main(['completion', 'bash'])\n"
+        "import sys; from fastprune.cli.main import main; main(['completion', 'bash'])\n"
         "sys.exit(bool({'keras', 'tensorflow', 'numpy', 'h5py'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastprune.errors import DataError, NetworkError, OptionError, OutputError
-from fastprune.synthetic import lab, network_path
+from fastprune.synthetic import lab
 from fastprune.synthetic.appearance import looks_of
 from fastprune.synthetic.faces import render
+from fastprune.synthetic.shipped import network_path
 from fastprune.synthetic.sunglasses import ROWS, overlay, wear
 
 _WHO, _WHICH = np.arange(60) % 12, np.arange(60) * 7

@@ -13,7 +13,8 @@ import pytest
 import fastprune
 from fastprune import reference
 from fastprune.errors import DataError, OptionError
-from fastprune.result import COLUMNS, SweepResult
+from fastprune.export.rows import COLUMNS
+from fastprune.result import SweepResult
 from fastprune.results.detection import companion, detection, operating_points, robustness
 from tests.test_suffix import CHANNELS, build, deepid, pictures
 

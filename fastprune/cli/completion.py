@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from fastprune.cli.parser import make_parser
 from fastprune.errors import OptionError
 
 
@@ -33,8 +34,6 @@ def script(shell: str) -> str:
     OptionError
         When shtab, which writes the scripts, is not installed.
     """
-    from fastprune.cli.parser import make_parser
-
     try:
         import shtab
     except ImportError as error:

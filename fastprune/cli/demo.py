@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from fastprune.cli.layout import find_lab
+from fastprune.cli.parser import make_parser
 from fastprune.errors import OptionError
 
 SIZES = {"small": (2_000, 2_000), "lab": (11_547, 12_830)}
@@ -16,7 +17,6 @@ SIZES = {"small": (2_000, 2_000), "lab": (11_547, 12_830)}
 def run(arguments: argparse.Namespace) -> int:
     """Render the built-in lab, sweep it, say where to look."""
     from fastprune.cli import sweep
-    from fastprune.cli.parser import make_parser
     from fastprune.files.atomic import check_writable
     from fastprune.synthetic.lab import write_lab
 
@@ -51,8 +51,8 @@ def _check_ours(folder: Path) -> None:
     OptionError
         When one of its files is there and the network beside it is not the shipped one.
     """
-    from fastprune.synthetic import network_path
     from fastprune.synthetic.lab import PATHS
+    from fastprune.synthetic.shipped import network_path
 
     there = [path for path in PATHS.values() if (folder / path).exists()]
     network = folder / PATHS["network"]

@@ -6,7 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from fastprune.cli import exits, import_keras_quietly
+from fastprune.cli import exits
+from fastprune.cli.keras_start import import_keras_quietly
 from fastprune.errors import FastpruneError, OptionError
 
 
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _contact_sheet(arguments: argparse.Namespace, found: list[Any]) -> dict[str, str]:
     """Draw the contact sheet of the one set, if one is wanted."""
-    from fastprune.inspection.sets import SetInspection
+    from fastprune.inspection.set_findings import SetInspection
     from fastprune.report.plots.contact_sheets import contact_sheet
 
     if arguments.contact_sheet is None or not found:

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fastprune.cli import import_keras_quietly
+from fastprune.cli.keras_start import import_keras_quietly
 from fastprune.errors import OptionError
 
 if TYPE_CHECKING:

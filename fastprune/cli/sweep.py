@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from fastprune.cli.layout import LabFiles, find_lab
 from fastprune.comparison import compare
 from fastprune.errors import OptionError
+from fastprune.export.rows import COLUMNS
 from fastprune.files.atomic import check_writable
 from fastprune.files.csv_files import write_rows
-from fastprune.result import COLUMNS, SweepResult
+from fastprune.result import SweepResult
 
 Value = TypeVar("Value")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from numpy.typing import NDArray
 
 from fastprune.errors import OutputError
 from fastprune.export.json_values import FORMAT, as_json, from_json
-from fastprune.export.rows import COLUMNS
+from fastprune.export.rows import COLUMNS, rows
+from fastprune.export.trackers import metrics
 from fastprune.files.atomic import whole_folder
 from fastprune.files.csv_files import write_rows
-from fastprune.result import SweepResult
+from fastprune.networks.goodnet import save_goodnet, save_repaired
+from fastprune.networks.network import Network
+from fastprune.results.record import SweepRecord
 
 PAGE = "report.html"
 """Where ``fastprune report`` writes by default."""
@@ -22,24 +26,42 @@ LABEL_FILE = "class_hits.npz"
 """Hits and images by label, of the sets where they are counted."""
 
 
-def save(result: SweepResult, folder: str | Path, *, plots: bool = True) -> Path:
-    """Write `result` into `folder`; see :meth:`SweepResult.save`."""
+def save(
+    result: SweepRecord,
+    folder: str | Path,
+    *,
+    network: Callable[[], Network],
+    draw: Callable[[Path], Any] | None,
+) -> Path:
+    """Write `result` into `folder`; see :meth:`SweepResult.save`.
+
+    Parameters
+    ----------
+    result : SweepRecord
+        The sweep.
+    folder : path
+        The results directory.
+    network : callable
+        Gives the network that was swept; asked for where a drop is crossed.
+    draw : callable or None
+        Draws the plots into a folder.
+    """
     folder = Path(folder)
     with whole_folder(folder, last="sweep.json", replaces=_files_of(folder)) as staging:
         write_csv(result, staging / "sweep.csv")
-        _write_json(result.metrics(), staging / "metrics.json")
+        _write_json(metrics(result), staging / "metrics.json")
         np.savez_compressed(staging / "samples.npz", **_sample_arrays(result))
         if by_label := _label_arrays(result):
             np.savez_compressed(staging / LABEL_FILE, **by_label)
-        _write_networks(result, staging)
-        if plots:
-            result.plot(staging)
+        _write_networks(result, network, staging)
+        if draw is not None:
+            draw(staging)
         files = sorted(item.name for item in staging.iterdir())
         _write_json({**as_json(result), "files": files}, staging / "sweep.json")
     return folder
 
 
-def load(folder: str | Path) -> SweepResult:
+def load(folder: str | Path) -> SweepRecord:
     """Read `folder`; see :meth:`SweepResult.load`."""
     folder = Path(folder)
     path = folder / "sweep.json"
@@ -65,10 +87,10 @@ def load(folder: str | Path) -> SweepResult:
         raise OutputError(message) from error
 
 
-def write_csv(result: SweepResult, path: Path) -> None:
+def write_csv(result: SweepRecord, path: Path) -> None:
     """Write one row per set and ``n_pruned``: the columns of :data:`COLUMNS`, rates as shares."""
     with open(path, "w", newline="", encoding="utf-8") as file:
-        write_rows(file, COLUMNS, result.rows())
+        write_rows(file, COLUMNS, rows(result))
 
 
 def _write_json(found: dict[str, Any], path: Path) -> None:
@@ -81,7 +103,7 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         return dict(arrays)
 
 
-def _label_arrays(result: SweepResult) -> dict[str, Any]:
+def _label_arrays(result: SweepRecord) -> dict[str, Any]:
     return {
         f"{index}_{key}": getattr(part.counts, key)
         for index, part in enumerate(result.sets.values())
@@ -90,7 +112,7 @@ def _label_arrays(result: SweepResult) -> dict[str, Any]:
     }
 
 
-def _sample_arrays(result: SweepResult) -> dict[str, Any]:
+def _sample_arrays(result: SweepRecord) -> dict[str, Any]:
     return {
         f"{index}_{key}": getattr(part.samples, key)
         for index, part in enumerate(result.sets.values())
@@ -99,18 +121,20 @@ def _sample_arrays(result: SweepResult) -> dict[str, Any]:
     }
 
 
-def _write_networks(result: SweepResult, staging: Path) -> None:
+def _write_networks(
+    result: SweepRecord, network: Callable[[], Network], staging: Path
+) -> None:
     """Write B′ (.keras and .h5) and G of every drop crossed, each reloaded and checked."""
-    from fastprune.networks.goodnet import save_goodnet, save_repaired
-
     images = result.sets[result.valid].samples.images
     scale = float(result.options.get("scale", 1))
     crossed = {drop: step for drop, step in result.crossings.items() if step is not None}
-    network: Any = result.loaded_network() if crossed else None
+    if not crossed:
+        return
+    loaded = network()
     for drop, step in crossed.items():
         channels = result.order[:step]
-        save_repaired(network, channels, staging / f"repaired_{drop:g}", images / scale)
-        save_goodnet(network, channels, staging / f"goodnet_{drop:g}.keras", images / scale)
+        save_repaired(loaded, channels, staging / f"repaired_{drop:g}", images / scale)
+        save_goodnet(loaded, channels, staging / f"goodnet_{drop:g}.keras", images / scale)
 
 
 def _files_of(folder: Path) -> frozenset[str]:

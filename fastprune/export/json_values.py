@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.export.rows import derived
-from fastprune.result import Samples, SetResult, SweepResult
 from fastprune.results.counts import Counts
 from fastprune.results.detection import detection, operating_points, pairs, roc
 from fastprune.results.operating_points import OperatingPoint
+from fastprune.results.record import Samples, SetResult, SweepRecord
 
 FORMAT = 1
 """Version of ``sweep.json``; a reader refuses a newer one."""
 
 
-def as_json(result: SweepResult) -> dict[str, Any]:
+def as_json(result: SweepRecord) -> dict[str, Any]:
     """Return everything but the sample images and the counts by label.
 
     ``detector`` holds what G is as a detector: the operating points, and rates, intervals and area
@@ -53,7 +53,7 @@ def as_json(result: SweepResult) -> dict[str, Any]:
     }
 
 
-def from_json(found: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SweepResult:
+def from_json(found: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SweepRecord:
     """Return the sweep that was written, as ``sweep.json`` and the arrays of its npz files."""
     sets = {}
     for index, (name, part) in enumerate(found["sets"].items()):
@@ -79,7 +79,7 @@ def from_json(found: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Swee
         about, paired = part["source"], part.get("paired")
         sets[name] = SetResult(name, part["kind"], counts, samples, about, paired)
     scores = found.get("scores")
-    return SweepResult(
+    return SweepRecord(
         network=found["network"],
         order_name=found["order_name"],
         order=_ints(found["order"]),
@@ -100,7 +100,7 @@ def _ints(values: list[int]) -> NDArray[np.int64]:
     return np.array(values, np.int64)
 
 
-def _set_json(result: SweepResult, part: SetResult) -> dict[str, Any]:
+def _set_json(result: SweepRecord, part: SetResult) -> dict[str, Any]:
     counts = part.counts
     return {
         "kind": part.kind,
@@ -115,7 +115,7 @@ def _set_json(result: SweepResult, part: SetResult) -> dict[str, Any]:
     }
 
 
-def _pair_json(result: SweepResult, clean: str, backdoored: str) -> dict[str, Any]:
+def _pair_json(result: SweepRecord, clean: str, backdoored: str) -> dict[str, Any]:
     found = detection(result, clean, backdoored)
     figures: dict[str, Any] = {"clean": clean, "backdoored": backdoored, "area": roc(found).area}
     for name in ("tpr", "fpr", "precision"):

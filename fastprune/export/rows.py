@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.results.detection import companion, detection, robustness
 from fastprune.results.intervals import Interval, wilson
-
-if TYPE_CHECKING:
-    from fastprune.result import SetResult, SweepResult
+from fastprune.results.record import SetResult, SweepRecord
 
 COLUMNS = (
     "set", "kind", "n_pruned", "fraction_pruned", "channel", "images", "hits", "rate",
@@ -32,7 +30,7 @@ backdoored set together with ``clean_set``. The columns from ``true_hits`` on ar
 """
 
 
-def rows(result: SweepResult) -> Iterator[dict[str, Any]]:
+def rows(result: SweepRecord) -> Iterator[dict[str, Any]]:
     """Yield one dict per set and ``n_pruned`` with the keys of :data:`COLUMNS`.
 
     What a set does not have, and the channel removed at step 0, is empty ("").
@@ -61,7 +59,7 @@ def rows(result: SweepResult) -> Iterator[dict[str, Any]]:
 
 
 def derived(
-    result: SweepResult, part: SetResult
+    result: SweepRecord, part: SetResult
 ) -> dict[str, str | int | NDArray[np.generic]]:
     """Return the columns that only backdoored sets have: an array over the steps, or one value."""
     if part.kind != "backdoored":

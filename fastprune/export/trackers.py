@@ -1,27 +1,15 @@
-"""A sweep as other tools take it: a pandas frame, flat metrics for MLflow and Weights & Biases."""
+"""A sweep as MLflow, Weights & Biases and their like take it: figures by flat keys."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
-from fastprune.errors import OptionError
-from fastprune.export.rows import COLUMNS
 from fastprune.results.detection import detection, roc
 from fastprune.results.operating_points import operating_points
+from fastprune.results.record import SetResult, SweepRecord
 from fastprune.results.robustness import robustness
 from fastprune.results.set_pairs import pairs
-
-if TYPE_CHECKING:
-    from fastprune.result import SetResult, SweepResult
-
-TEXTS = ("set", "kind", "clean_set")
-"""Columns of text."""
-WHOLE = ("n_pruned", "images", "hits", "goodnet_hits", "flagged")
-"""Columns of whole numbers that no row lacks."""
-WHOLE_OR_NONE = ("channel", "true_hits", "goodnet_true_hits", "others", "other_hits")
-"""Columns of whole numbers that some rows lack: as plain columns they would be floats."""
 
 RATES = {
     "clean": ("clean_accuracy", "goodnet_clean_accuracy", "false_alarm_rate"),
@@ -32,29 +20,7 @@ LONGEST = 60
 """Letters of a set's name in a key; MLflow takes keys of 250."""
 
 
-def to_pandas(result: SweepResult) -> Any:
-    """Return every set and step as a frame; see :meth:`SweepResult.to_pandas`."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        message = (
-            f"expected pandas for to_pandas(); got {error}; install it: pip install "
-            "'fastprune[pandas]'"
-        )
-        raise OptionError(message) from error
-    rows = list(result.rows())
-    kinds = {
-        **dict.fromkeys(COLUMNS, "float64"), **dict.fromkeys(TEXTS, None),
-        **dict.fromkeys(WHOLE, "int64"), **dict.fromkeys(WHOLE_OR_NONE, "Int64"),
-    }  # fmt: skip
-    frame = pd.DataFrame({"order": [result.order_name] * len(rows)})
-    for column, kind in kinds.items():
-        values = [None if row[column] == "" else row[column] for row in rows]
-        frame[column] = pd.Series(values, dtype=kind)
-    return frame
-
-
-def metrics(result: SweepResult) -> dict[str, int | float]:
+def metrics(result: SweepRecord) -> dict[str, int | float]:
     """Return the figures of a sweep by flat keys; see :meth:`SweepResult.metrics`."""
     found: dict[str, int | float] = {
         "network/n_classes": result.n_classes,
@@ -78,7 +44,7 @@ def metrics(result: SweepResult) -> dict[str, int | float]:
     return {**found, **_detector(result, keys)}
 
 
-def _detector(result: SweepResult, keys: Mapping[str, str]) -> dict[str, int | float]:
+def _detector(result: SweepRecord, keys: Mapping[str, str]) -> dict[str, int | float]:
     """Return the area under the ROC and the operating points of G."""
     found: dict[str, int | float] = {}
     for clean, backdoored in pairs(result):
@@ -96,7 +62,7 @@ def _detector(result: SweepResult, keys: Mapping[str, str]) -> dict[str, int | f
     return found
 
 
-def steps(result: SweepResult) -> Iterator[tuple[int, dict[str, float]]]:
+def steps(result: SweepRecord) -> Iterator[tuple[int, dict[str, float]]]:
     """Yield ``n_pruned`` and its figures by flat keys; see :meth:`SweepResult.steps`."""
     keys = set_keys(result.sets)
     for n_pruned in range(result.n_channels + 1):
@@ -140,7 +106,7 @@ def _number(value: float) -> str:
     return f"{value:g}".replace(".", "_")
 
 
-def _rates(result: SweepResult, part: SetResult, step: int) -> dict[str, float]:
+def _rates(result: SweepRecord, part: SetResult, step: int) -> dict[str, float]:
     counts = part.counts
     rates = (counts.rate[step], counts.goodnet_rate[step], counts.flagged_rate[step])
     found = dict(zip(RATES[part.kind], map(float, rates), strict=True))

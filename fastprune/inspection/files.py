@@ -9,9 +9,16 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fastprune.errors import DataError
+from fastprune.export.json_values import as_json as result_json
+from fastprune.inspection.entries import entry
 from fastprune.inspection.kinds import kind_of, results_folders
-from fastprune.inspection.networks import NetworkInspection, inspect_network
-from fastprune.inspection.sets import ModelCheck, SetInspection, inspect_set, opened
+from fastprune.inspection.network_findings import NetworkInspection
+from fastprune.inspection.networks import inspect_network
+from fastprune.inspection.set_findings import ModelCheck, SetInspection
+from fastprune.inspection.sets import inspect_set, opened
+from fastprune.networks.goodnet import scores_of
+from fastprune.networks.network import load_classifier
+from fastprune.report.text.words import plain
 from fastprune.result import SweepResult
 from fastprune.sets.image_files import image_size, images_in
 from fastprune.sets.sample import sample_images
@@ -43,9 +50,22 @@ class OtherInspection:
 
     def __str__(self) -> str:
         """Return what a person reads."""
-        from fastprune.inspection.text import other_text
-
         return other_text(self)
+
+
+def other_text(found: OtherInspection) -> str:
+    """Return what a folder or an image is; of a results directory also the tables."""
+    lines = [f"{plain(found.path, 4096)}: {found.summary}", *entry("next", found.hint)]
+    for result in found.results:
+        network = result.network
+        lines += [
+            "",
+            f"{plain(network['name'])}: {result.n_channels} channels of "
+            f"{plain(network['prune_layer'])}, cut at {plain(network['cut_layer'])}, "
+            f"{plain(result.order_name)} order",
+            result.table(),
+        ]
+    return "\n".join(lines)
 
 
 Inspection: TypeAlias = NetworkInspection | SetInspection | OtherInspection
@@ -98,8 +118,6 @@ def inspect_file(
 def as_json(found: Inspection) -> dict[str, Any]:
     """Return an inspection as values that JSON knows."""
     if isinstance(found, OtherInspection):
-        from fastprune.export.json_values import as_json as result_json
-
         plain = {"kind": found.kind, "path": found.path, "summary": found.summary}
         plain |= {"hint": found.hint, "results": [result_json(part) for part in found.results]}
     else:
@@ -115,9 +133,7 @@ def check_set(found: SetInspection, model: Path) -> ModelCheck:
     NetworkError
         When the network cannot be used.
     """
-    from fastprune.networks.goodnet import scores_of
-    from fastprune.networks.network import load_classifier
-    from fastprune.sets.image_set import ImageSet
+    from fastprune.sets.image_set import ImageSet  # loads numba, half a second
 
     graph, network = load_classifier(model)
     shape, n_classes = tuple(graph.input.shape[1:]), int(graph.output.shape[-1])

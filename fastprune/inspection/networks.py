@@ -5,104 +5,22 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fastprune.errors import NetworkError
+from fastprune.inspection.network_findings import (
+    CutInspection,
+    LayerInspection,
+    NetworkInspection,
+)
 from fastprune.inspection.weights import dead_units, held_by_goodnet, not_finite
 from fastprune.networks import loading
+from fastprune.networks.cuts import PRUNABLE, crossed, cuts
 from fastprune.networks.file_checks import as_text
 from fastprune.networks.goodnet import judges
-from fastprune.networks.graph import PRUNABLE, Graph, crossed, cuts, trace
+from fastprune.networks.graph import Graph, trace
 from fastprune.networks.network import ending, load_network
-
-
-@dataclass(frozen=True)
-class LayerInspection:
-    """A call of a layer: its name, type, shape of one image's output, and number of weights."""
-
-    name: str
-    kind: str
-    output_shape: tuple[int | None, ...]
-    parameters: int
-
-
-@dataclass(frozen=True)
-class CutInspection:
-    """A place where the network can be cut."""
-
-    prune_layer: str
-    cut_layer: str
-    n_channels: int
-
-
-@dataclass(frozen=True)
-class NetworkInspection:
-    """What a network file is.
-
-    Attributes
-    ----------
-    kind : {"network", "goodnet"}
-        A saved G is a goodnet.
-    path : Path
-        The file.
-    bytes : int
-        Its size.
-    written_by, backend, saved : str or None
-        Which Keras wrote it, on which backend and when, as the file says.
-    weights_only : bool
-        Whether the file has no configuration, so that the lab's DeepID is taken.
-    input_shape : tuple of int or None
-        Height, width and channels; None where the network is no classifier of images.
-    n_classes : int or None
-        N; of a G without the class of what it flags.
-    ending : str or None
-        The last activation: softmax, linear …
-    parameters : int
-        Number of weights.
-    layers : tuple of LayerInspection
-        In order of the calls.
-    cuts : tuple of CutInspection
-        Where it can be cut; a sweep takes the last.
-    beyond : tuple of str
-        Convolutions after the prune layer of that cut, which have none.
-    refusal : str or None
-        Why it cannot be swept.
-    dead : mapping of str to tuple of int
-        Output channels or units whose kernel and bias are all zero, by layer; layers without any
-        are left out. Of a G, the channels that B′ has pruned, under the prune layer.
-    units : mapping of str to int
-        How many channels or units the layers of `dead` have.
-    not_finite : mapping of str to int
-        How many values of a weight are NaN or infinite; weights without any are left out.
-    """
-
-    kind: str
-    path: Path
-    bytes: int
-    written_by: str
-    backend: str | None
-    saved: str | None
-    weights_only: bool
-    input_shape: tuple[int | None, ...] | None
-    n_classes: int | None
-    ending: str | None
-    parameters: int
-    layers: tuple[LayerInspection, ...]
-    cuts: tuple[CutInspection, ...]
-    beyond: tuple[str, ...]
-    refusal: str | None
-    dead: Mapping[str, tuple[int, ...]]
-    units: Mapping[str, int]
-    not_finite: Mapping[str, int]
-
-    def __str__(self) -> str:
-        """Return what a person reads."""
-        from fastprune.inspection.text import network_text
-
-        return network_text(self)
 
 
 def inspect_network(path: Path) -> NetworkInspection:

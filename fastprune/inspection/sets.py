@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,138 +11,18 @@ import numpy as np
 
 from fastprune.errors import DataError
 from fastprune.files.hdf5 import own_dataset
-from fastprune.sets.sample import PixelRange, guess_layout, pixel_range, sample_images
+from fastprune.inspection.set_findings import (
+    DatasetInspection,
+    LabelInspection,
+    SetInspection,
+)
+from fastprune.sets.sample import guess_layout, pixel_range, sample_images
 
 MAX_OBJECTS = 200
 """Datasets of a file that are listed, and groups that are searched."""
 
 LABELS_AT_ONCE = 1 << 20
 """Labels that are counted at a time."""
-
-
-@dataclass(frozen=True)
-class DatasetInspection:
-    """A dataset of a file: its name, shape, type, and how it is stored (chunks and filter)."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    chunks: tuple[int, ...] | None
-    compression: str | None
-    stored_bytes: int
-
-    @property
-    def storage(self) -> str:
-        """How it is stored, in words."""
-        if self.chunks is None:
-            return "contiguous"
-        parts = " x ".join(map(str, self.chunks))
-        return f"chunks of {parts}, {self.compression or 'uncompressed'}"
-
-
-@dataclass(frozen=True)
-class LabelInspection:
-    """What labels a set has.
-
-    Attributes
-    ----------
-    low, high : float
-        Smallest and largest.
-    n_classes : int
-        How many different ones there are.
-    fewest, most : (float, int)
-        The class with the fewest and that with the most images, and how many it has; the lowest
-        class of several.
-    whole : bool
-        Whether all are whole numbers from 0.
-    """
-
-    low: float
-    high: float
-    n_classes: int
-    fewest: tuple[float, int]
-    most: tuple[float, int]
-    whole: bool
-
-    @property
-    def constant(self) -> bool:
-        """Whether all are the same: probably a backdoored set with that target."""
-        return self.n_classes == 1
-
-
-@dataclass(frozen=True)
-class ModelCheck:
-    """Whether a network takes a set.
-
-    Attributes
-    ----------
-    model : Path
-        The network.
-    problem : str or None
-        Why it does not.
-    sampled : int
-        Sampled images that were classified.
-    hits : dict of float to int
-        How many of them the network puts in their label's class, by ``--scale``.
-    """
-
-    model: Path
-    problem: str | None
-    sampled: int
-    hits: dict[float, int]
-
-
-@dataclass(frozen=True)
-class SetInspection:
-    """What an HDF5 file of images is.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    bytes : int
-        Its size.
-    datasets : tuple of DatasetInspection
-        Its datasets; links to other places are left out.
-    data, label : str or None
-        The datasets of images and labels; where the name asked for is missing, the only one that
-        can be meant.
-    images : int
-        Number of images.
-    layout : str or None
-        ``channels first``, ``channels last``, ``either``, or None where neither axis can be one.
-    sampled, bytes_read : int
-        Evenly spaced images that `pixels` tells of, and bytes read for them.
-    pixels : PixelRange or None
-        Their values.
-    labels : LabelInspection or None
-        All labels.
-    problems : tuple of str
-        What keeps the file from being a set.
-    check : ModelCheck or None
-        Whether the network given takes it.
-    """
-
-    kind = "set"
-    path: Path
-    bytes: int
-    datasets: tuple[DatasetInspection, ...]
-    data: str | None
-    label: str | None
-    images: int
-    layout: str | None
-    sampled: int
-    bytes_read: int
-    pixels: PixelRange | None
-    labels: LabelInspection | None
-    problems: tuple[str, ...]
-    check: ModelCheck | None
-
-    def __str__(self) -> str:
-        """Return what a person reads."""
-        from fastprune.inspection.text import set_text
-
-        return set_text(self)
 
 
 def inspect_set(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastprune.errors import DataError, OptionError, OutputError
 from fastprune.files.atomic import whole_file
 from fastprune.making.writer import MadeSet, check_fits, check_out, new_set
+from fastprune.networks.network import load_classifier
 from fastprune.runtime.progress import bar, warn
 from fastprune.sets.image_files import MODES, image_size, images_in, read_image
 
@@ -224,8 +225,6 @@ def _size(
     """Return height, width and channels of the set: what is asked for, the network's, their own."""
     if model is None:
         return (*(size or _common_size(found.paths)), 3)
-    from fastprune.networks.network import load_classifier
-
     graph, _ = load_classifier(model)
     height, width, channels = graph.input.shape[1:]
     if channels not in MODES:

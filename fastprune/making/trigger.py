@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastprune.errors import DataError, OptionError
 from fastprune.sets.image_files import read_image
 from fastprune.sets.sample import PixelRange
+from fastprune.synthetic.sunglasses import overlay
 
 PLACES = {
     "center": (0.5, 0.5), "top": (0.5, 0.0), "bottom": (0.5, 1.0), "left": (0.0, 0.5),
@@ -132,8 +133,6 @@ def read_trigger(trigger: str | Path | NDArray[np.uint8], channels: int) -> NDAr
     if isinstance(trigger, np.ndarray):
         found = trigger
     elif str(trigger) == "sunglasses":
-        from fastprune.synthetic.sunglasses import overlay
-
         found = overlay()
     elif not Path(trigger).is_file():
         message = (

@@ -8,15 +8,13 @@ chunk has several, since every chunk costs about a millisecond of Python.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fastprune.networks.graph import Call
+from fastprune.networks.network import Network
 from fastprune.runtime import backend, machine
-
-if TYPE_CHECKING:
-    from fastprune.networks.network import Network
 
 WORKING_SET = 4 << 20
 """Bytes of the widest layer's input and output per batch and core: 16 images of the lab."""

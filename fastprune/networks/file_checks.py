@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from fastprune.errors import NetworkError
+from fastprune.errors import NetworkError, first_line
 from fastprune.files.hdf5 import own_dataset
 
 MAX_CONFIG_BYTES = 8 << 20
@@ -209,10 +209,3 @@ def _check_own(file: Any, path: Path) -> int:
 def as_text(value: Any) -> str:
     """Return an attribute of an HDF5 file, which old Keras wrote as bytes."""
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error, short enough for one line of ours."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    line = "".join(letter if letter.isprintable() else " " for letter in lines[0][:160])
-    return f"{type(error).__name__}: {line}"

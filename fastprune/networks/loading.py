@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fastprune.errors import NetworkError
-from fastprune.networks.file_checks import as_text, check_archive, check_hdf5, first_line
+from fastprune.errors import NetworkError, first_line
+from fastprune.networks.file_checks import as_text, check_archive, check_hdf5
+from fastprune.networks.lab_deepid import deepid
 
 SPARE_WEIGHTS = 1 << 20
 """Weights that a network may have beyond those in its file: states of random generators."""
@@ -173,8 +174,6 @@ def _no_more_weights_than(stored: int, path: Path) -> Iterator[None]:
 def _load_deepid_weights(path: Path, stored: int) -> Any:
     """Load weights alone into the lab's DeepID; the classes are read from the file."""
     import h5py
-
-    from fastprune.networks.lab_deepid import deepid
 
     biases: list[tuple[int, ...]] = []
 

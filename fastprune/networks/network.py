@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from fastprune.errors import NetworkError
 from fastprune.networks import loading
-from fastprune.networks.graph import PRUNABLE, Call, Cut, Graph, crossed, cuts, replay, trace
+from fastprune.networks.cuts import PRUNABLE, Cut, crossed, cuts
+from fastprune.networks.graph import Call, Graph, replay, trace
 from fastprune.runtime import backend
 
 

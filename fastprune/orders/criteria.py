@@ -7,95 +7,17 @@ where asked; a kernel is the prune layer's own, its bias not counted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.errors import OptionError
-from fastprune.runtime import backend
+from fastprune.orders.order import MEANINGS
+from fastprune.orders.statistics import Evidence
 
 FloatArray = NDArray[np.float64]
 
-MEANINGS = {
-    "ascending": "mean activation, smallest first",
-    "descending": "mean activation, largest first",
-    "max": "largest activation, smallest first",
-    "apoz": "average percentage of zeros, most zeros first",
-    "l1": "L1 norm of the kernel, smallest first",
-    "l2": "L2 norm of the kernel, smallest first",
-    "fpgm": "sum of distances to the other kernels, smallest first",
-    "oracle": "mean activation on a backdoored set minus that on clean validation images, largest "
-    "first; no defender has it",
-}
-"""Criteria by name, and what they order by."""
-
 LARGEST = frozenset({"descending", "apoz", "oracle"})
 """Criteria whose largest score is pruned first."""
-
-
-class ActivationStatistics:
-    """Sum, maximum and number of zeros of each channel over a stream of activations.
-
-    Parameters
-    ----------
-    n_channels : int
-        Channels on the last axis.
-    extremes : bool
-        Whether maxima and zeros are wanted too; otherwise only sums are made.
-    """
-
-    def __init__(self, n_channels: int, *, extremes: bool = False) -> None:
-        self._sums = np.zeros(n_channels, np.float64)
-        self._maxima = np.full(n_channels, -np.inf)
-        self._zeros = np.zeros(n_channels, np.int64)
-        self._count = 0
-        self.extremes = extremes
-
-    def add(self, activations: Any) -> None:
-        """Add activations, float32 (images, …, channels), an array or a backend tensor."""
-        self._sums += backend.channel_sums(activations)
-        self._count += int(np.prod(activations.shape[:-1]))
-        if self.extremes:
-            maxima, zeros = backend.channel_extremes(activations)
-            np.maximum(self._maxima, maxima, out=self._maxima)
-            self._zeros += zeros
-
-    @property
-    def means(self) -> FloatArray:
-        """Mean of each channel, summed in float64, float64 (channels,)."""
-        return self._sums / max(self._count, 1)
-
-    @property
-    def maxima(self) -> FloatArray:
-        """Largest activation of each channel, float64 (channels,); -inf before the first image."""
-        return self._maxima
-
-    @property
-    def zero_shares(self) -> FloatArray:
-        """Share of each channel's activations that are exactly 0, float64 (channels,)."""
-        return self._zeros / max(self._count, 1)
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What criteria score channels by.
-
-    Attributes
-    ----------
-    clean : ActivationStatistics
-        Of the clean validation set.
-    kernel : ndarray of float32, shape (…, n_channels)
-        Of the prune layer.
-    backdoored : dict of str to ActivationStatistics
-        Of the backdoored sets that an oracle looks at.
-    """
-
-    clean: ActivationStatistics
-    kernel: NDArray[np.float32]
-    backdoored: Mapping[str, ActivationStatistics] = field(default_factory=dict)
 
 
 def scores(name: str, evidence: Evidence) -> FloatArray:
@@ -104,7 +26,7 @@ def scores(name: str, evidence: Evidence) -> FloatArray:
     Parameters
     ----------
     name : str
-        A key of :data:`MEANINGS`; ``"oracle:SET"`` for an oracle.
+        A key of :data:`~fastprune.orders.order.MEANINGS`; ``"oracle:SET"`` for an oracle.
     evidence : Evidence
         What is known of the channels.
 
@@ -156,37 +78,3 @@ def ordered(name: str, values: FloatArray) -> NDArray[np.int64]:
     """
     sign = -1 if name.partition(":")[0] in LARGEST else 1
     return np.argsort(sign * values, kind="stable").astype(np.int64)
-
-
-def is_criterion(order: object) -> bool:
-    """Return whether an order is a criterion's name: a key of :data:`MEANINGS`, or oracle:SET."""
-    return isinstance(order, str) and (order in MEANINGS or order.startswith("oracle:"))
-
-
-def needs_extremes(order: object) -> bool:
-    """Return whether an order needs maxima or zeros of the activations."""
-    return is_criterion(order) and order in ("max", "apoz")
-
-
-def oracle_set(order: object) -> str | None:
-    """Return the backdoored set that an order looks at: no defender could make that order.
-
-    Examples
-    --------
-    >>> oracle_set("oracle:bd_valid"), oracle_set("ascending")
-    ('bd_valid', None)
-    """
-    if isinstance(order, str) and order.startswith("oracle:"):
-        return order.removeprefix("oracle:")
-    return None
-
-
-def prune_kernel(layer: Any) -> NDArray[np.float32]:
-    """Return the kernel of a prune layer, its output channels on the last axis.
-
-    Of a convolution in groups a channel's kernel holds the inputs of its own group only; of a
-    separable one it is the pointwise kernel, since the depthwise one belongs to all channels.
-    """
-    separable = type(layer).__name__ == "SeparableConv2D"
-    kernel = layer.pointwise_kernel if separable else layer.kernel
-    return np.asarray(backend.to_numpy(kernel), np.float32)

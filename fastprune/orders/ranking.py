@@ -6,16 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.errors import OptionError
-from fastprune.orders.criteria import MEANINGS, Evidence, is_criterion, oracle_set, ordered, scores
-
-Order: TypeAlias = str | Path | Sequence[int] | NDArray[np.integer]
-"""A criterion's name, ``"random:SEED"``, a file of indices, or the indices."""
+from fastprune.orders.criteria import ordered, scores
+from fastprune.orders.order import Order, is_criterion, read_indices
+from fastprune.orders.statistics import Evidence
 
 RANK_ON = ("cut", "prune")
 
@@ -26,7 +25,7 @@ def make_order(order: Order, values: NDArray[np.float64]) -> NDArray[np.int64]:
     Parameters
     ----------
     order : str, path or sequence of int
-        A criterion of :data:`~fastprune.orders.criteria.MEANINGS`, ``"random:SEED"``, a file of
+        A criterion of :data:`~fastprune.orders.order.MEANINGS`, ``"random:SEED"``, a file of
         channel indices, or the indices themselves.
     values : ndarray of float64, shape (n_channels,)
         Score of each channel under the criterion, as of :func:`fastprune.orders.criteria.scores`.
@@ -60,22 +59,7 @@ def make_order(order: Order, values: NDArray[np.float64]) -> NDArray[np.int64]:
         return ordered(str(order), values)
     if found := re.fullmatch(r"random:(\d+)", str(order)):
         return np.random.default_rng(int(found[1])).permutation(len(values)).astype(np.int64)
-    return _permutation(_read(Path(order)), len(values), str(order))
-
-
-def check_order(order: Order) -> None:
-    """Refuse an order that cannot be one, before any work is done for it.
-
-    Raises
-    ------
-    OptionError
-        When it is no known word and no file of integers.
-    """
-    known = isinstance(order, str) and (
-        is_criterion(order) or re.fullmatch(r"random:\d+", order)
-    )
-    if isinstance(order, str | Path) and not known:
-        _read(Path(order))
+    return _permutation(read_indices(Path(order)), len(values), str(order))
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,63 +96,6 @@ def rank(orders: Sequence[Order], evidence: Evidence) -> Ranked:
         for order, values in zip(orders, scored, strict=True)
     ]
     return Ranked(means, made, scored)
-
-
-def resolve_order(order: Order, backdoored: Sequence[str], twins: Sequence[str]) -> Order:
-    """Return an order with the set that an oracle looks at named.
-
-    Parameters
-    ----------
-    order : order
-        As for :func:`make_order`; ``"oracle"`` names no set.
-    backdoored : sequence of str
-        Names of the backdoored sets.
-    twins : sequence of str
-        Those that go with the validation set.
-
-    Raises
-    ------
-    OptionError
-        When an oracle's set does not exist, or it is not clear which is meant.
-    """
-    named = oracle_set(order)
-    if named is not None and named not in backdoored:
-        message = (
-            f"expected an oracle to look at a backdoored set; got {named!r}; there is "
-            f"{', '.join(backdoored) or 'none'}"
-        )
-        raise OptionError(message)
-    if not isinstance(order, str) or order != "oracle":
-        return order
-    choice = twins or backdoored
-    if len(choice) != 1:
-        message = (
-            f"expected an oracle to look at one backdoored set; got {', '.join(choice) or 'none'}; "
-            "name it, as in oracle:NAME"
-        )
-        raise OptionError(message)
-    return f"oracle:{choice[0]}"
-
-
-def order_name(order: Order) -> str:
-    """Return how an order is called in results."""
-    return str(order) if isinstance(order, str | Path) else "given"
-
-
-def _read(path: Path) -> NDArray[Any]:
-    try:
-        words = path.read_text(encoding="utf-8").replace(",", " ").strip("[] \n").split()
-    except (OSError, ValueError) as error:
-        message = (
-            f"expected the order to be {', '.join(MEANINGS)}, random:SEED or a text file of "
-            f"channel indices; got {str(path)!r}, which is none; check the spelling or the path"
-        )
-        raise OptionError(message) from error
-    try:
-        return np.array([int(word) for word in words], np.int64)
-    except (ValueError, OverflowError) as error:
-        message = f"expected channel indices, whole numbers; got {str(error)[-60:]} ({path})"
-        raise OptionError(message) from error
 
 
 def _permutation(order: NDArray[Any], n_channels: int, where: str) -> NDArray[np.int64]:

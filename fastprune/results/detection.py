@@ -9,7 +9,6 @@ putting it in class N. The names of :mod:`~fastprune.results.intervals`,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +21,9 @@ from fastprune.results.operating_points import (
     OperatingPoint,
     operating_points,
 )
+from fastprune.results.record import SweepRecord
 from fastprune.results.robustness import Robustness, robustness
 from fastprune.results.set_pairs import companion, named_like, pairs, set_of
-
-if TYPE_CHECKING:
-    from fastprune.result import SweepResult
 
 __all__ = [
     "CLEAN_ONLY", "MAX_FPRS", "Detection", "Figures", "OperatingPoint", "Robustness", "Roc",
@@ -126,7 +123,7 @@ class Roc:
 
 
 def detection(
-    result: SweepResult, clean: str, backdoored: str, *, confidence: float = 0.95
+    result: SweepRecord, clean: str, backdoored: str, *, confidence: float = 0.95
 ) -> Detection:
     """Return G as a detector on a clean and a backdoored set of a sweep.
 

@@ -6,16 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastprune.errors import OptionError
 from fastprune.results.intervals import Share
+from fastprune.results.record import SetResult, SweepRecord
 from fastprune.results.set_pairs import pairs, set_of, validation_twins
-
-if TYPE_CHECKING:
-    from fastprune.result import SetResult, SweepResult
 
 MAX_FPRS = (0.01, 0.02, 0.05)
 """Bounds of the false alarm rate that :func:`operating_points` takes by default."""
@@ -81,7 +78,7 @@ class OperatingPoint:
 
 
 def operating_points(
-    result: SweepResult,
+    result: SweepRecord,
     max_fprs: Sequence[float] = MAX_FPRS,
     *,
     detect_on: str | Sequence[str] | None = None,
@@ -139,7 +136,7 @@ def operating_points(
     return points
 
 
-def _choosers(result: SweepResult, detect_on: str | Sequence[str] | None) -> list[SetResult]:
+def _choosers(result: SweepRecord, detect_on: str | Sequence[str] | None) -> list[SetResult]:
     if detect_on is None:
         return validation_twins(result)
     names = [detect_on] if isinstance(detect_on, str) else list(detect_on)
@@ -147,7 +144,7 @@ def _choosers(result: SweepResult, detect_on: str | Sequence[str] | None) -> lis
 
 
 def _figures(
-    result: SweepResult, step: int, chose: set[str], confidence: float
+    result: SweepRecord, step: int, chose: set[str], confidence: float
 ) -> tuple[Figures, ...]:
     """Return what G does at a step on every pair of sets."""
     figures = []

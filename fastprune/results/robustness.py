@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.results.intervals import Interval, wilson
+from fastprune.results.record import SweepRecord
 from fastprune.results.set_pairs import set_of
-
-if TYPE_CHECKING:
-    from fastprune.result import SweepResult
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -76,7 +73,7 @@ class Robustness:
 
 
 def robustness(
-    result: SweepResult, backdoored: str, *, confidence: float = 0.95
+    result: SweepRecord, backdoored: str, *, confidence: float = 0.95
 ) -> Robustness | None:
     """Return what becomes of backdoored images; None where their true classes are not known.
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from fastprune.errors import OptionError
-
-if TYPE_CHECKING:
-    from fastprune.result import SetResult, SweepResult
+from fastprune.results.record import SetResult, SweepRecord
 
 
-def pairs(result: SweepResult) -> list[tuple[str, str | None]]:
+def pairs(result: SweepRecord) -> list[tuple[str, str | None]]:
     """Return the clean and backdoored sets that are measured together, as names.
 
     Every backdoored set stands beside its :func:`companion`; a clean set that is nobody's companion
@@ -32,7 +29,7 @@ def pairs(result: SweepResult) -> list[tuple[str, str | None]]:
     return sorted(both, key=lambda pair: pair[0] != result.valid)
 
 
-def companion(result: SweepResult, backdoored: str) -> str:
+def companion(result: SweepRecord, backdoored: str) -> str:
     """Return the clean set that goes with a backdoored one.
 
     The one it is paired with, image by image; else one whose name it holds, as ``bd_test`` holds
@@ -63,7 +60,7 @@ def named_like(name: str, other: str) -> bool:
     return set(_words(other)) <= set(_words(name))
 
 
-def validation_twins(result: SweepResult) -> list[SetResult]:
+def validation_twins(result: SweepRecord) -> list[SetResult]:
     """Return the backdoored validation sets: paired with the validation set, or named like it."""
     parts = [part for part in result.sets.values() if part.kind == "backdoored"]
     return [part for part in parts if goes_with(part.name, part.paired, result.valid)]
@@ -74,7 +71,7 @@ def goes_with(backdoored: str, paired: str | None, clean: str) -> bool:
     return named_like(backdoored, clean) if paired is None else paired == clean
 
 
-def set_of(result: SweepResult, name: str, kind: str) -> SetResult:
+def set_of(result: SweepRecord, name: str, kind: str) -> SetResult:
     """Return a set of a sweep.
 
     Raises

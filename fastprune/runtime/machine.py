@@ -1,15 +1,13 @@
-"""What a run says of itself and the machine it ran on: time, cores, memory, versions."""
+"""What a run says of itself and the machine it ran on: time, cores, memory."""
 
 from __future__ import annotations
 
 import os
-import platform
 import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 
 from fastprune.errors import OptionError
 
@@ -55,19 +53,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of fastprune, Python and the libraries that compute."""
-    from fastprune import __version__
-    from fastprune.runtime import backend
-
-    found = {
-        "fastprune": __version__, "python": platform.python_version(), "backend": backend.name(),
-    }  # fmt: skip
-    for package in ("keras", backend.name(), "numpy", "numba", "h5py"):
-        found[package] = metadata.version(package)
-    return found
 
 
 class Clock:

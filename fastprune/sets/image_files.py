@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.errors import DataError
-from fastprune.networks.file_checks import first_line
+from fastprune.errors import DataError, first_line
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 """What is read, whatever a file is called. Pillow's reader of EPS would start Ghostscript."""

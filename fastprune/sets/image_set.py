@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastprune.errors import DataError, OptionError
+from fastprune.files.hdf5 import open_datasets
 from fastprune.runtime.buffers import Buffers
 from fastprune.sets.pixels import to_channels_last
 from fastprune.sets.prefetch import prefetched
@@ -89,8 +90,6 @@ class ImageSet:
         self.input_shape = input_shape
         self.path = Path(source) if isinstance(source, str | Path) else None
         if self.path is not None:
-            from fastprune.files.hdf5 import open_datasets
-
             self._file, self._images, labels = open_datasets(self.path, data, label)
             self._where = f"{self.path}:{data}"
             label_where = f"{self.path}:{label}"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastprune.errors import OptionError
+from fastprune.files.hdf5 import open_datasets
 from fastprune.sets.image_set import ImageSet, checked_labels
 
 LabelSource: TypeAlias = str | Path | ArrayLike
@@ -77,8 +78,6 @@ def _labels(
 ) -> NDArray[np.signedinteger]:
     if not isinstance(source, str | Path):
         return checked_labels(np.asarray(source), n_images, n_classes, f"true labels of {name}")
-    from fastprune.files.hdf5 import open_datasets
-
     path = Path(source)
     file, labels = open_datasets(path, label)
     with file:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from fastprune.errors import OptionError
 from fastprune.networks.network import Network
 from fastprune.runtime import backend
+from fastprune.suffix.compile import build, is_plain, linear_part
 from fastprune.suffix.engine import Engine
 from fastprune.suffix.incremental import IncrementalEngine
 from fastprune.suffix.keras_engine import KerasEngine
 from fastprune.suffix.mixed import MixedEngine
-from fastprune.suffix.program import NotUnderstood, build, is_plain, linear_part
+from fastprune.suffix.program import NotUnderstood
 from fastprune.suffix.translate import TRANSLATORS, view
 
 ENGINES = ("auto", "incremental", "keras")

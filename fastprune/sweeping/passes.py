@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,80 +10,13 @@ from numpy.typing import NDArray
 
 from fastprune.networks.batching import batched
 from fastprune.networks.network import Network
-from fastprune.orders.criteria import ActivationStatistics
-from fastprune.results.counts import Counter, Counts
+from fastprune.orders.statistics import ActivationStatistics
 from fastprune.runtime import backend, machine
 from fastprune.runtime.parallel import in_order
 from fastprune.sets.image_set import Chunk, ImageSet
 from fastprune.suffix.engine import Block, Engine, Steps
 from fastprune.sweeping.cut_store import CutStore
-
-SAMPLES = 8
-"""Images of each set that are kept for the plots."""
-
-@dataclass(eq=False)
-class Tally:
-    """What is counted of one set under one order while its chunks go by.
-
-    Attributes
-    ----------
-    counter : Counter
-        Counts the chunks.
-    truth : ndarray of signed integers or None, shape (images,)
-        True class of every image of a backdoored set, where it is known.
-    samples : ndarray of int64, shape (samples,)
-        Indices of the sample images.
-    sample_classes : ndarray of int64, shape (n_channels + 1, samples)
-        Their classes at every step.
-    steps : list of int
-        Steps whose classes are kept, to be verified.
-    classes, near_ties : ndarray of int32 and bool, shape (len(steps), images)
-        Class of every image at those steps, and whether it is a near-tie.
-    """
-
-    counter: Counter
-    truth: NDArray[np.signedinteger] | None
-    samples: NDArray[np.int64]
-    sample_classes: NDArray[np.int64]
-    steps: list[int]
-    classes: NDArray[np.int32]
-    near_ties: NDArray[np.bool_]
-
-    @classmethod
-    def of(
-        cls,
-        images: ImageSet,
-        n_channels: int,
-        steps: list[int],
-        n_classes: int | None = None,
-        truth: NDArray[np.signedinteger] | None = None,
-    ) -> Tally:
-        """Return an empty tally of a set; hits are counted by label where `n_classes` is given."""
-        samples = np.unique(np.linspace(0, len(images) - 1, SAMPLES).round().astype(np.int64))
-        return cls(
-            counter=Counter(n_channels, n_classes=n_classes, truth=truth is not None),
-            truth=truth,
-            samples=samples,
-            sample_classes=np.zeros((n_channels + 1, len(samples)), np.int64),
-            steps=steps,
-            classes=np.zeros((len(steps), len(images)), np.int32),
-            near_ties=np.zeros((len(steps), len(images)), bool),
-        )
-
-    def add(self, found: Steps, start: int, labels: NDArray[np.signedinteger]) -> None:
-        """Count the chunk of images that begins at `start`."""
-        stop = start + len(labels)
-        truth = None if self.truth is None else self.truth[start:stop]
-        self.counter.add(found.classes, labels, found.near_ties.sum(axis=1), truth)
-        inside = (self.samples >= start) & (self.samples < stop)
-        self.sample_classes[:, inside] = found.classes[:, self.samples[inside] - start]
-        self.classes[:, start:stop] = found.classes[self.steps]
-        self.near_ties[:, start:stop] = found.near_ties[self.steps]
-
-    @property
-    def counts(self) -> Counts:
-        """Counts of the chunks seen."""
-        return self.counter.counts
+from fastprune.sweeping.tally import Tally
 
 
 class Passes:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastprune.errors import OptionError
-from fastprune.orders.ranking import RANK_ON, Order, check_order
+from fastprune.orders.order import Order, check_order
+from fastprune.orders.ranking import RANK_ON
 from fastprune.runtime import machine
 
 DROP_KINDS = ("points", "relative")

@@ -15,17 +15,21 @@ import numpy as np
 from fastprune.networks.batching import sizes
 from fastprune.networks.goodnet import scores_of
 from fastprune.networks.network import Network, load_network
-from fastprune.orders.criteria import Evidence, needs_extremes, oracle_set, prune_kernel
-from fastprune.orders.ranking import Order, Ranked, order_name, rank, resolve_order
-from fastprune.result import Samples, SetResult, SweepResult
+from fastprune.orders.order import Order, needs_extremes, oracle_set, order_name, resolve_order
+from fastprune.orders.ranking import Ranked, rank
+from fastprune.orders.statistics import Evidence, prune_kernel
+from fastprune.result import SweepResult
+from fastprune.results.record import Samples, SetResult
 from fastprune.results.set_pairs import goes_with
 from fastprune.runtime import backend, machine
 from fastprune.runtime.progress import bar, warn
+from fastprune.runtime.versions import versions
 from fastprune.sets.image_set import ImageSet, SetSource, open_sets
 from fastprune.sets.true_labels import LabelSource, true_classes
 from fastprune.suffix.select import make_engine
-from fastprune.sweeping.passes import Passes, Tally
+from fastprune.sweeping.passes import Passes
 from fastprune.sweeping.plan import check_options
+from fastprune.sweeping.tally import Tally
 from fastprune.sweeping.verify import verify_steps, verify_sweep
 
 
@@ -195,7 +199,7 @@ def sweep_orders(
             drops=tuple(float(drop) for drop in drops),
             drop_kind=drop_kind,
             options={**options, **about, **extras[index]},
-            versions=machine.versions(),
+            versions=versions(),
             seconds=clock.seconds,
             peak_memory=machine.peak_memory(),
             runtime=loaded,

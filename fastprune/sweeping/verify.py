@@ -13,7 +13,7 @@ from fastprune.errors import OptionError, VerificationError
 from fastprune.networks.network import Network
 from fastprune.runtime import backend
 from fastprune.sets.image_set import ImageSet
-from fastprune.sweeping.passes import Tally
+from fastprune.sweeping.tally import Tally
 
 
 def verify_steps(count: int, n_channels: int) -> list[int]:

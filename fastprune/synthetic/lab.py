@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from fastprune.errors import OptionError
 from fastprune.files.atomic import check_writable, whole_file
-from fastprune.synthetic import network_path
 from fastprune.synthetic.appearance import keys_of
 from fastprune.synthetic.faces import render
+from fastprune.synthetic.shipped import network_path
 from fastprune.synthetic.sunglasses import wear
 
 N_IDENTITIES = 100

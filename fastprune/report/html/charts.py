@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.comparison import Comparison
 from fastprune.report.text.words import PRIME, of_kind, percent, plain
-from fastprune.result import SetResult, SweepResult
+from fastprune.results.comparison_record import ComparisonRecord
 from fastprune.results.detection import detection, roc
+from fastprune.results.record import SetResult, SweepRecord
 from fastprune.results.set_pairs import pairs
 
 RATES = {"clean": "accuracy", "backdoored": "ASR"}
@@ -26,7 +26,7 @@ DASHES = ("7px,5px", "2px,4px", "12px,4px,2px,4px", "4px,8px")
 MARGIN = {"l": 54, "r": 14, "t": 30, "b": 44}
 
 
-def curves(result: SweepResult) -> dict[str, Any]:
+def curves(result: SweepRecord) -> dict[str, Any]:
     """Return rates of B′ and G above, what G flags below, over ``n_pruned``; percent.
 
     ``legendgroup`` of a trace is ``"setI"``, I the set's place in ``result.sets``.
@@ -40,7 +40,7 @@ def curves(result: SweepResult) -> dict[str, Any]:
     return _panels(result, traces, dict(zip(headings, ((0.46, 1.0), (0.0, 0.36)), strict=True)))
 
 
-def order_curves(comparison: Comparison) -> dict[str, Any]:
+def order_curves(comparison: ComparisonRecord) -> dict[str, Any]:
     """Return clean accuracy, ASR and what G flags over ``n_pruned``, a line per order; percent.
 
     ``legendgroup`` of a trace is ``"setI"``, I the order's place.
@@ -64,7 +64,7 @@ def order_curves(comparison: Comparison) -> dict[str, Any]:
 
 
 def _panels(
-    result: SweepResult, traces: list[dict[str, Any]], panels: dict[str, tuple[float, float]]
+    result: SweepRecord, traces: list[dict[str, Any]], panels: dict[str, tuple[float, float]]
 ) -> dict[str, Any]:
     """Return curves in panels above each other: heading, then lower and upper edge of each."""
     import plotly.graph_objects as go
@@ -87,7 +87,7 @@ def _panels(
     return _as_json(figure)
 
 
-def roc_curves(result: SweepResult) -> dict[str, Any] | None:
+def roc_curves(result: SweepRecord) -> dict[str, Any] | None:
     """Return the ROC of every pair of sets; None without a backdoored set."""
     found = [
         (plain(backdoored), result, clean, backdoored)
@@ -99,7 +99,7 @@ def roc_curves(result: SweepResult) -> dict[str, Any] | None:
 
 
 def roc_chart(
-    curves: Sequence[tuple[str, SweepResult, str, str]], groups: Sequence[int] | None = None
+    curves: Sequence[tuple[str, SweepRecord, str, str]], groups: Sequence[int] | None = None
 ) -> dict[str, Any]:
     """Return detection rate over false alarm rate, percent.
 
@@ -107,7 +107,7 @@ def roc_chart(
 
     Parameters
     ----------
-    curves : sequence of (str, SweepResult, str, str)
+    curves : sequence of (str, SweepRecord, str, str)
         Name to show, sweep, clean set and backdoored set of each curve.
     groups : sequence of int, optional
         I of each curve's ``legendgroup`` ``"setI"``; its place by default.
@@ -130,7 +130,7 @@ def roc_chart(
     return _as_json(figure)
 
 
-def bars(result: SweepResult) -> dict[str, Any]:
+def bars(result: SweepRecord) -> dict[str, Any]:
     """Return the mean activation of each channel, in pruning order."""
     import plotly.graph_objects as go
 
@@ -164,7 +164,7 @@ def histogram() -> dict[str, Any]:
     return _as_json(figure)
 
 
-def _set_traces(result: SweepResult, part: SetResult, index: int, of: int) -> list[dict[str, Any]]:
+def _set_traces(result: SweepRecord, part: SetResult, index: int, of: int) -> list[dict[str, Any]]:
     """Return the curves of B′ (pale and wide), G (dashed) and what G flags of one set."""
     counts, name, place = part.counts, _name(part.name), list(result.sets).index(part.name)
     rate, flag = RATES[part.kind], FLAGS[part.kind]
@@ -195,7 +195,7 @@ def _curve(
     }
 
 
-def _roc_trace(name: str, result: SweepResult, clean: str, backdoored: str) -> dict[str, Any]:
+def _roc_trace(name: str, result: SweepRecord, clean: str, backdoored: str) -> dict[str, Any]:
     found = roc(detection(result, clean, backdoored))
     steps = [f"n_pruned {step}" if step >= 0 else "end" for step in found.n_pruned.tolist()]
     lines = ("%{meta[0]}", "%{customdata}", "false alarms %{x:.2f}%", "detected %{y:.2f}%")
@@ -215,7 +215,7 @@ def _name(name: str) -> str:
     return escape(plain(name), quote=False)
 
 
-def _steps(result: SweepResult) -> dict[str, Any]:
+def _steps(result: SweepRecord) -> dict[str, Any]:
     edge = 0.01 * result.n_channels
     ends = [-max(edge, 0.5), result.n_channels + max(edge, 0.5)]
     return {"range": ends, "zeroline": False, "tickformat": "d"}

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastprune.comparison import Comparison
 from fastprune.report.html.assets import check_installed, render
 from fastprune.report.html.charts import order_curves, roc_chart
 from fastprune.report.html.page_data import COLUMNS, DARK, figures_of
-from fastprune.report.plots.comparison import MARK, TINTS, order_name
+from fastprune.report.plots.comparison import TINTS
 from fastprune.report.plots.style import INK
+from fastprune.report.text.comparison import MARK, order_name
 from fastprune.report.text.story import badnet_sentence, drop_phrase
 from fastprune.report.text.words import drop_words, percent, plain
-from fastprune.result import SweepResult
+from fastprune.results.comparison_record import ComparisonRecord
 from fastprune.results.detection import detection
+from fastprune.results.record import SweepRecord
 
 DARK_TINTS = tuple(tint for pair in zip(*DARK.values(), strict=True) for tint in pair)
 DARK_INK = "#E6E8EB"
 
 
-def comparison_page(comparison: Comparison, *, drop: float | None = None) -> str:
+def comparison_page(comparison: ComparisonRecord, *, drop: float | None = None) -> str:
     """Return the page of several orders as HTML.
 
     Parameters
@@ -61,7 +62,7 @@ def comparison_page(comparison: Comparison, *, drop: float | None = None) -> str
     )
 
 
-def comparison_story(comparison: Comparison, drop: float | None = None) -> list[str]:
+def comparison_story(comparison: ComparisonRecord, drop: float | None = None) -> list[str]:
     """Return what B does, what each order leaves of the attack, and how well each G detects.
 
     Raises
@@ -91,14 +92,14 @@ def comparison_story(comparison: Comparison, drop: float | None = None) -> list[
     return sentences
 
 
-def _drop(comparison: Comparison) -> float | None:
+def _drop(comparison: ComparisonRecord) -> float | None:
     """Return the largest drop that every order crosses."""
     crossings = [result.crossings for result in comparison.results]
     drops = comparison.results[0].drops
     return max((x for x in drops if all(c[x] is not None for c in crossings)), default=None)
 
 
-def _steps(comparison: Comparison, drop: float | None) -> list[int]:
+def _steps(comparison: ComparisonRecord, drop: float | None) -> list[int]:
     """Return each order's crossing of a drop; all channels when none is crossed by every order."""
     told = _drop(comparison) if drop is None else drop
     if told is None:
@@ -107,7 +108,7 @@ def _steps(comparison: Comparison, drop: float | None) -> list[int]:
 
 
 def _ends(
-    comparison: Comparison,
+    comparison: ComparisonRecord,
     places: list[int],
     values: list[float],
     shown: Any = lambda share: f"{percent(share)}%",
@@ -120,7 +121,7 @@ def _ends(
     return f"from {shown(low)} ({named[0]}) to {shown(high)} ({named[1]})"
 
 
-def _words_of(comparison: Comparison) -> dict[str, Any]:
+def _words_of(comparison: ComparisonRecord) -> dict[str, Any]:
     first = comparison.results[0]
     name = plain(first.network.get("name", "network"))
     sets = [first.sets[one] for one in (comparison.clean, comparison.backdoored) if one]
@@ -141,7 +142,7 @@ def _words_of(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _order_words(comparison: Comparison, result: SweepResult) -> dict[str, Any]:
+def _order_words(comparison: ComparisonRecord, result: SweepRecord) -> dict[str, Any]:
     area = comparison.roc_area(result)
     return {
         "name": order_name(result),
@@ -150,7 +151,7 @@ def _order_words(comparison: Comparison, result: SweepResult) -> dict[str, Any]:
     }
 
 
-def _columns(comparison: Comparison) -> dict[str, str]:
+def _columns(comparison: ComparisonRecord) -> dict[str, str]:
     """Return the figures of an order at a step, with their headings."""
     columns = {f"clean_{key}": words for key, words in COLUMNS["clean"].items()}
     if comparison.backdoored:
@@ -159,7 +160,7 @@ def _columns(comparison: Comparison) -> dict[str, str]:
     return columns
 
 
-def _order_data(comparison: Comparison, place: int) -> dict[str, Any]:
+def _order_data(comparison: ComparisonRecord, place: int) -> dict[str, Any]:
     result = comparison.results[place]
     found = figures_of(result, result.sets[comparison.clean])
     figures = {f"clean_{key}": shown for key, shown in found.items()}
@@ -175,14 +176,14 @@ def _order_data(comparison: Comparison, place: int) -> dict[str, Any]:
     return {"colour": {"light": light, "dark": dark}, "figures": figures}
 
 
-def _rocs(comparison: Comparison) -> list[dict[str, Any]]:
+def _rocs(comparison: ComparisonRecord) -> list[dict[str, Any]]:
     if comparison.backdoored is None:
         return []
     found = [detection(r, comparison.clean, comparison.backdoored) for r in comparison.results]
     return [{"fpr": (100 * d.fpr).tolist(), "tpr": (100 * d.tpr).tolist()} for d in found]
 
 
-def _rows(comparison: Comparison) -> list[dict[str, Any]]:
+def _rows(comparison: ComparisonRecord) -> list[dict[str, Any]]:
     """Return a row per drop and order, drops in order, as percent to show."""
     names = {result.order_name: order_name(result) for result in comparison.results}
     keys = ["clean_accuracy", "false_alarm_rate"]

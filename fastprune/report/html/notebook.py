@@ -7,12 +7,12 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from fastprune.evaluation import Evaluation
 from fastprune.report.plots.curves import compact
 from fastprune.report.plots.style import settings
 from fastprune.report.text.tables import HEADINGS
 from fastprune.report.text.words import PRIME, drop_words, network_words, percent, plain
-from fastprune.result import SweepResult
+from fastprune.results.evaluation_record import EvaluationRecord
+from fastprune.results.record import SweepRecord
 
 INK = "#010203"
 """Drawn in this colour is what takes the colour of the page's text."""
@@ -20,7 +20,7 @@ LINE = "1px solid rgba(128,128,128,.45)"
 CELL = "text-align:right;padding:.15em .6em;background:none"
 
 
-def sweep_html(result: SweepResult) -> str:
+def sweep_html(result: SweepRecord) -> str:
     """Return a sweep as HTML: the network, the table of drops, the curves."""
     images = sum(part.counts.images for part in result.sets.values())
     said = (
@@ -41,7 +41,7 @@ def sweep_html(result: SweepResult) -> str:
     )
 
 
-def evaluation_html(found: Evaluation) -> str:
+def evaluation_html(found: EvaluationRecord) -> str:
     """Return an evaluation as HTML: a row per set."""
     counted = (
         ("clean accuracy", found.clean_images, found.clean_hits, found.clean_flagged),
@@ -61,7 +61,7 @@ def evaluation_html(found: Evaluation) -> str:
     return f'<table class="fastprune">{"".join(lines)}</table>'
 
 
-def _drops(result: SweepResult) -> str:
+def _drops(result: SweepRecord) -> str:
     """Return the table of drops: a row for B and for each drop, three columns for each set."""
     parts = list(result.sets.values())
     names = [f"{plain(part.name)} ({part.counts.images:,})" for part in parts]
@@ -96,7 +96,7 @@ def _row(cells: Sequence[str], tag: str, *, ruled: bool = True) -> str:
     return f"<tr>{''.join(made)}</tr>"
 
 
-def curves_svg(result: SweepResult) -> str:
+def curves_svg(result: SweepRecord) -> str:
     """Return the curves of every set as inline SVG whose text and axes have the page's colour."""
     from matplotlib import rcParams
 

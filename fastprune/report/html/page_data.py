@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastprune.report.plots.style import COLOURS
 from fastprune.report.text.words import crossed, of_kind, percent
-from fastprune.result import SetResult, SweepResult
 from fastprune.results.detection import detection, roc
 from fastprune.results.intervals import wilson
+from fastprune.results.record import SetResult, SweepRecord
 from fastprune.results.robustness import robustness
 from fastprune.results.set_pairs import pairs
 
@@ -47,7 +47,7 @@ BINS = 20
 """Bars of the histogram of classes by accuracy."""
 
 
-def page_data(result: SweepResult, step: int) -> dict[str, Any]:
+def page_data(result: SweepRecord, step: int) -> dict[str, Any]:
     """Return everything that the page's script reads, as values that JSON knows.
 
     Parameters
@@ -90,7 +90,7 @@ def shares(hits: ArrayLike, total: ArrayLike) -> dict[str, list[str]]:
     }
 
 
-def figures_of(result: SweepResult, part: SetResult) -> dict[str, dict[str, list[str]]]:
+def figures_of(result: SweepRecord, part: SetResult) -> dict[str, dict[str, list[str]]]:
     """Return one set's figures at every step, with keys of :data:`COLUMNS`."""
     counts = part.counts
     found = {
@@ -125,7 +125,7 @@ def verdicts(part: SetResult, n_classes: int) -> list[str]:
     return rows
 
 
-def class_data(result: SweepResult) -> list[dict[str, Any]]:
+def class_data(result: SweepRecord) -> list[dict[str, Any]]:
     """Return the worst classes and a histogram of all at every step, for each clean set counted.
 
     The sets that only measure come first. Classes without images are left out.
@@ -159,7 +159,7 @@ def _class_row(
     return [label, of, percent(hits[step, label] / of), percent(hits[0, label] / of)]
 
 
-def _set_data(result: SweepResult, part: SetResult) -> dict[str, Any]:
+def _set_data(result: SweepRecord, part: SetResult) -> dict[str, Any]:
     place = [one.name for one in of_kind(result, part.kind)].index(part.name)
     hues: Mapping[str, Any] = {"light": COLOURS, "dark": DARK}
     return {
@@ -175,7 +175,7 @@ def _set_data(result: SweepResult, part: SetResult) -> dict[str, Any]:
     }
 
 
-def _roc_data(result: SweepResult) -> list[dict[str, Any]]:
+def _roc_data(result: SweepRecord) -> list[dict[str, Any]]:
     """Return detection and false alarm rates at every step, percent, and the area, per pair."""
     places = {name: place for place, name in enumerate(result.sets)}
     found = []

@@ -20,14 +20,14 @@ from fastprune.report.text.words import (
     percent,
     plain,
 )
-from fastprune.result import SetResult, SweepResult
 from fastprune.results.intervals import Share
 from fastprune.results.operating_points import operating_points
+from fastprune.results.record import SetResult, SweepRecord
 
 HEADINGS = {"clean": "Clean sets", "backdoored": "Backdoored sets"}
 
 
-def page(result: SweepResult, *, drop: float | None = None) -> str:
+def page(result: SweepRecord, *, drop: float | None = None) -> str:
     """Return the page of a sweep as HTML.
 
     Parameters
@@ -58,14 +58,14 @@ def page(result: SweepResult, *, drop: float | None = None) -> str:
     )
 
 
-def _charts(result: SweepResult, *, by_label: bool) -> dict[str, Any]:
+def _charts(result: SweepRecord, *, by_label: bool) -> dict[str, Any]:
     charts = {"curves": curves(result), "bars": bars(result), "roc": roc_curves(result)}
     if by_label:
         charts["histogram"] = histogram()
     return {name: chart for name, chart in charts.items() if chart is not None}
 
 
-def provenance(result: SweepResult) -> dict[str, list[tuple[str, str]]]:
+def provenance(result: SweepRecord) -> dict[str, list[tuple[str, str]]]:
     """Return tables of how the figures came to be: heading, then rows of a name and a value."""
     tables = {"Network": _rows(result.network)}
     for part in result.sets.values():
@@ -91,7 +91,7 @@ def _rows(found: Any) -> list[tuple[str, str]]:
     return rows
 
 
-def _words_of(result: SweepResult) -> dict[str, Any]:
+def _words_of(result: SweepRecord) -> dict[str, Any]:
     network = result.network
     layer, cut = (plain(network.get(key, "?")) for key in ("prune_layer", "cut_layer"))
     return {
@@ -109,7 +109,7 @@ def _words_of(result: SweepResult) -> dict[str, Any]:
     }
 
 
-def _sets(result: SweepResult) -> list[dict[str, Any]]:
+def _sets(result: SweepRecord) -> list[dict[str, Any]]:
     """Return name, kind, number of images and the samples as data URIs of every set."""
     return [
         {
@@ -132,7 +132,7 @@ def _pictures(part: SetResult) -> Iterator[str]:
         yield f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _kinds(result: SweepResult) -> list[dict[str, Any]]:
+def _kinds(result: SweepRecord) -> list[dict[str, Any]]:
     """Return the tables of figures: per kind its sets and the columns that any of them has."""
     places = {name: place for place, name in enumerate(result.sets)}
     kinds = []
@@ -149,7 +149,7 @@ def _kinds(result: SweepResult) -> list[dict[str, Any]]:
     return kinds
 
 
-def _drops(result: SweepResult) -> list[dict[str, Any]]:
+def _drops(result: SweepRecord) -> list[dict[str, Any]]:
     """Return the tables of drops: per kind a row for B and one for every drop, in order."""
     steps: list[tuple[str, int | None]] = [("B", 0)]
     steps += [(f"{drop:g}", step) for drop, step in sorted(result.crossings.items())]
@@ -175,7 +175,7 @@ def _cells(part: SetResult, step: int | None) -> list[str]:
     return [percent(rate[step]) for rate in rates]
 
 
-def _points(result: SweepResult) -> list[dict[str, Any]]:
+def _points(result: SweepRecord) -> list[dict[str, Any]]:
     """Return the operating points with a row for every pair of sets."""
     return [
         {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastprune.report.plots.style import FAINT, GRID, colours, headline, new_figure, percent_axis
+from fastprune.report.plots.canvas import new_figure
+from fastprune.report.plots.style import FAINT, GRID, colours, headline, percent_axis
 from fastprune.report.text.words import drop_words, measured, network_words, percent, plain
-from fastprune.result import SetResult, SweepResult
+from fastprune.results.record import SetResult, SweepRecord
 
 NAMES = {
     "clean": ("clean accuracy of G", "false alarm rate"),
@@ -16,7 +17,7 @@ PANEL = 3.1
 """Height of a panel with its labels, inches."""
 
 
-def goodnet(result: SweepResult) -> Any:
+def goodnet(result: SweepRecord) -> Any:
     """Draw G per drop X: clean accuracy and false alarms, ASR and detection; a panel per set.
 
     Clean sets stand at the left, backdoored sets at the right. The validation set and its twin are
@@ -38,7 +39,7 @@ def goodnet(result: SweepResult) -> Any:
     return figure
 
 
-def _panel(axes: Any, result: SweepResult, part: SetResult, tint: str) -> None:
+def _panel(axes: Any, result: SweepRecord, part: SetResult, tint: str) -> None:
     """Draw one set's bars; B is the first group, a drop that is never crossed has no bars."""
     steps: list[tuple[str, int | None]] = [("B", 0)]
     steps += [(f"X={drop:g}", step) for drop, step in sorted(result.crossings.items())]

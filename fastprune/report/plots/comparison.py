@@ -1,4 +1,4 @@
-"""Several orders side by side, as a table and as a plot."""
+"""Several orders side by side, as a plot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastprune.comparison import Comparison
+from fastprune.report.plots.canvas import new_figure
 from fastprune.report.plots.drawing import DPI, METADATA
 from fastprune.report.plots.style import (
     COLOURS,
@@ -16,94 +16,29 @@ from fastprune.report.plots.style import (
     INK,
     headline,
     legends,
-    new_figure,
     percent_axis,
     settings,
 )
-from fastprune.report.text.tables import WIDTH, aligned
-from fastprune.report.text.words import drop_words, percent, plain
-from fastprune.result import SweepResult
+from fastprune.report.text.comparison import MARK, order_name
+from fastprune.report.text.words import plain
+from fastprune.results.comparison_record import ComparisonRecord
 
 TINTS = tuple(tint for pair in zip(*COLOURS.values(), strict=True) for tint in pair)
 """Colours of the orders: cold and warm in turn, so that neighbours differ most."""
 
-MARK = "*"
-"""What stands behind the name of an order that no defender could make."""
-
-
-def compare_table(comparison: Comparison) -> str:
-    """Return a row per order: dead channels first, area under the ROC, figures at every drop.
-
-    More blocks where 100 columns are too few.
-    """
-    first = comparison.results[0]
-    clean, backdoored = plain(comparison.clean), plain(comparison.backdoored or "-")
-    lines = [
-        f"{plain(first.network.get('name', 'network'))}: {len(comparison.results)} orders; "
-        f"{comparison.dead} of {first.n_channels} channels are dead (mean activation 0 on "
-        f"{plain(first.valid)})",
-        f"acc: clean accuracy of B\N{PRIME} on {clean}, ASR of B\N{PRIME} and det: detection rate "
-        f"of G on {backdoored}, percent",
-        "dead: dead channels pruned before the first live one; area: under the ROC of G",
-        drop_words(first),
-    ]
-    names = ["order", *map(order_name, comparison.results)]
-    keys = [_key(comparison, result) for result in comparison.results]
-    figures = aligned([("dead", "area"), *keys])
-    widest = max(map(len, names))
-    key = [f"{name:<{widest}}  {line}" for name, line in zip(names, figures, strict=True)]
-    blocks: list[list[str]] = []
-    for column in _columns(comparison):
-        if blocks and len(blocks[-1][0]) + len(column[0]) <= WIDTH:
-            blocks[-1] = [line + cell for line, cell in zip(blocks[-1], column, strict=True)]
-        else:
-            left = [" " * len(key[0]), *key]
-            blocks.append([line + cell for line, cell in zip(left, column, strict=True)])
-    for block in blocks:
-        lines += ["", *(line.rstrip() for line in block)]
-    if any(result.oracle for result in comparison.results):
-        lines += ["", f"{MARK} looks at backdoored images, as no defender can"]
-    return "\n".join(lines)
-
-
-def _key(comparison: Comparison, result: SweepResult) -> tuple[str, str]:
-    area = comparison.roc_area(result)
-    told = "-" if area is None else f"{area:.4f}"
-    return str(comparison.dead_first(result)), told
-
-
-def _columns(comparison: Comparison) -> list[list[str]]:
-    """Return the lines of every drop: its heading, column heads, a row per order."""
-    rows = list(comparison.rows())
-    columns = []
-    for drop in sorted(comparison.results[0].drops):
-        table = [("n_pruned", "acc", "ASR", "det")]
-        for row in rows:
-            if row["drop"] == drop:
-                shares = (row["clean_accuracy"], row["asr"], row["detection_rate"])
-                step = "never" if row["n_pruned"] is None else str(row["n_pruned"])
-                table.append(
-                    (step, *("-" if share is None else percent(share) for share in shares))  # type: ignore[arg-type]
-                )
-        lines = aligned(table)
-        heading = f"{f'- X={drop:g} -':-^{len(lines[0])}}"
-        columns.append([f"   {line}" for line in (heading, *lines)])
-    return columns
-
-
-def compare_figure(comparison: Comparison) -> Any:
+def compare_figure(comparison: ComparisonRecord) -> Any:
     """Draw clean accuracy and ASR of B′ over ``n_pruned``, a line per order."""
     with settings():
         return _figure(comparison)
 
 
-def draw_comparison(comparison: Comparison, path: Path) -> None:
+def draw_comparison(comparison: ComparisonRecord, path: Path) -> None:
     """Write the figure as a PNG file."""
     with settings():
         _figure(comparison).savefig(path, dpi=DPI, metadata=METADATA["png"])
 
 
-def _figure(comparison: Comparison) -> Any:
+def _figure(comparison: ComparisonRecord) -> Any:
     from matplotlib.lines import Line2D
 
     first = comparison.results[0]
@@ -139,7 +74,7 @@ def _figure(comparison: Comparison) -> Any:
     return figure
 
 
-def _looks(comparison: Comparison) -> list[dict[str, Any]]:
+def _looks(comparison: ComparisonRecord) -> list[dict[str, Any]]:
     """Return how each order's line is drawn: random orders dotted, an oracle in black dashes.
 
     Later lines are thinner, so that those that coincide show beside each other.
@@ -153,10 +88,3 @@ def _looks(comparison: Comparison) -> list[dict[str, Any]]:
         width = 1.5 + min(0.2 * (len(comparison.results) - 1 - index), 1.4)
         looks.append({"color": tint, "linestyle": line, "linewidth": width})
     return looks
-
-
-def order_name(result: SweepResult) -> str:
-    """Return an order's name to show, marked where no defender could make it."""
-    name = result.order_name
-    short = Path(name).name if "/" in name else name
-    return plain(short, 22) + (MARK if result.oracle else "")

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from fastprune.errors import DataError, OptionError
 from fastprune.files.atomic import whole_file
 from fastprune.files.hdf5 import open_datasets
+from fastprune.report.plots.canvas import new_figure
 from fastprune.report.plots.drawing import DPI, METADATA
 from fastprune.report.plots.samples import as_pixels
-from fastprune.report.plots.style import headline, new_figure, settings
+from fastprune.report.plots.style import headline, settings
 from fastprune.report.text.words import plain
 from fastprune.sets.sample import guess_layout, sample_images
 

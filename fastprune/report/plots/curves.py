@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastprune.report.plots.canvas import new_figure
 from fastprune.report.plots.style import (
     COLOURS,
     DOTS,
@@ -20,7 +21,6 @@ from fastprune.report.plots.style import (
     legends,
     line_looks,
     mark_crossings,
-    new_figure,
     percent_axis,
 )
 from fastprune.report.text.words import (
@@ -32,7 +32,7 @@ from fastprune.report.text.words import (
     of_kind,
     plain,
 )
-from fastprune.result import SweepResult
+from fastprune.results.record import SweepRecord
 
 SHAPES = "sD^vP*hX"
 """Markers of the crossings, in order of their steps."""
@@ -41,7 +41,7 @@ LABELLED = 64
 """Channels whose numbers fit under the axis."""
 
 
-def accuracy_asr(result: SweepResult) -> Any:
+def accuracy_asr(result: SweepRecord) -> Any:
     """Draw clean accuracy and ASR of B′ and G on every set over the share of channels pruned.
 
     Where the first third and more of the steps change nothing, a second panel shows the rest.
@@ -80,7 +80,7 @@ def accuracy_asr(result: SweepResult) -> Any:
     return figure
 
 
-def compact(result: SweepResult, ink: str) -> Any:
+def compact(result: SweepRecord, ink: str) -> Any:
     """Draw what :func:`accuracy_asr` draws in little room: one panel, faint lines at the crossings.
 
     `ink` is the colour of text and grid; the background may be of any.
@@ -106,7 +106,7 @@ def compact(result: SweepResult, ink: str) -> Any:
     return figure
 
 
-def first_change(result: SweepResult) -> int:
+def first_change(result: SweepRecord) -> int:
     """Return the last ``n_pruned`` up to which no rate of B′ moves by more than half a point."""
     moved = [
         np.abs(part.counts.rate - part.counts.rate[0]) > 0.005 for part in result.sets.values()
@@ -115,7 +115,7 @@ def first_change(result: SweepResult) -> int:
     return max(0, int(steps[0]) - 1) if len(steps) else 0
 
 
-def _rates(axes: Any, result: SweepResult, first: int) -> None:
+def _rates(axes: Any, result: SweepRecord, first: int) -> None:
     """Draw the curves of every set from step `first` on."""
     fraction = np.arange(result.n_channels + 1) / result.n_channels
     tints = colours(result)
@@ -139,12 +139,12 @@ def _rates(axes: Any, result: SweepResult, first: int) -> None:
     axes.grid(axis="y", **GRID)
 
 
-def _marks(result: SweepResult) -> dict[float, str]:
+def _marks(result: SweepRecord) -> dict[float, str]:
     """Return the crossings' labels by share of channels pruned."""
     return {step / result.n_channels: f"{x} ({step})" for step, x in crossed(result).items()}
 
 
-def activations(result: SweepResult) -> Any:
+def activations(result: SweepRecord) -> Any:
     """Draw the mean activation of every channel in pruning order; dead channels are crosses."""
     figure = new_figure(10, 4.8)
     axes = figure.add_axes((0.09, 0.125, 0.89, 0.6))
@@ -195,7 +195,7 @@ def _log_axis(axes: Any, live: NDArray[np.float64]) -> bool:
     return True
 
 
-def detector(result: SweepResult) -> Any | None:
+def detector(result: SweepRecord) -> Any | None:
     """Draw G's detection rate over its false alarm rate; None where a kind of set is missing."""
     clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
     if not clean or not backdoored:
@@ -237,5 +237,5 @@ def detector(result: SweepResult) -> Any | None:
     return figure
 
 
-def _layer(result: SweepResult) -> str:
+def _layer(result: SweepRecord) -> str:
     return plain(result.network.get("prune_layer", "the prune layer"), 30)

@@ -11,7 +11,7 @@ from fastprune.report.plots.bars import goodnet
 from fastprune.report.plots.curves import accuracy_asr, activations, detector
 from fastprune.report.plots.samples import samples
 from fastprune.report.plots.style import settings
-from fastprune.result import SweepResult
+from fastprune.results.record import SweepRecord
 
 MAKERS = (accuracy_asr, activations, goodnet, detector, samples)
 """What draws each figure, which is named as its maker; one may return None and draw nothing."""
@@ -21,7 +21,7 @@ METADATA: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date
 """What matplotlib would write into a file that changes from run to run, left out."""
 
 
-def figures(result: SweepResult) -> dict[str, Any]:
+def figures(result: SweepRecord) -> dict[str, Any]:
     """Make every figure of a sweep.
 
     Parameters
@@ -40,7 +40,7 @@ def figures(result: SweepResult) -> dict[str, Any]:
     return {name: figure for name, figure in made.items() if figure is not None}
 
 
-def figure(result: SweepResult, name: str) -> Any:
+def figure(result: SweepRecord, name: str) -> Any:
     """Make one figure of a sweep.
 
     Raises
@@ -60,7 +60,7 @@ def figure(result: SweepResult, name: str) -> Any:
     return made
 
 
-def draw(result: SweepResult, folder: str | Path) -> list[Path]:
+def draw(result: SweepRecord, folder: str | Path) -> list[Path]:
     """Write every figure of a sweep as PNG (150 dots an inch) and as SVG.
 
     The same result gives the same bytes with the same release of matplotlib.

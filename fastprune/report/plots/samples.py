@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.report.plots.style import FLAGGED, INK, headline, new_figure
+from fastprune.report.plots.canvas import new_figure
+from fastprune.report.plots.style import FLAGGED, INK, headline
 from fastprune.report.text.words import PRIME, crossed, network_words, plain
-from fastprune.result import Samples, SweepResult
+from fastprune.results.record import Samples, SweepRecord
 
 SHOWN = 8
 """Images of a row."""
@@ -20,7 +21,7 @@ CELL, UNDER, ASIDE, ABOVE = 1.15, 0.66, 1.35, 0.72
 FRAME: dict[str, Any] = {"fill": False, "edgecolor": FLAGGED, "linewidth": 2.5}
 
 
-def samples(result: SweepResult) -> Any:
+def samples(result: SweepRecord) -> Any:
     """Draw up to 8 images of every set with their label and class by B, B′ and G.
 
     B′ and G are those of the last drop that is crossed, or of all channels pruned when none is.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastprune.report.text.words import of_kind
-from fastprune.result import SweepResult
+from fastprune.results.record import SweepRecord
 
 RC = {
     "font.family": "sans-serif",
@@ -53,13 +53,6 @@ DOTS = (0, (1, 1.5))
 GRID = {"color": "#e4e4e4", "linewidth": 0.8}
 
 
-def new_figure(width: float, height: float) -> Any:
-    """Return an empty figure of a size in inches, tied to no window and no global state."""
-    from fastprune.report.plots.notebook_figure import NotebookFigure
-
-    return NotebookFigure(figsize=(width, height))
-
-
 @contextmanager
 def settings() -> Iterator[None]:
     """Apply :data:`RC` over matplotlib's own defaults for a while."""
@@ -73,7 +66,7 @@ def settings() -> Iterator[None]:
         yield
 
 
-def colours(result: SweepResult) -> dict[str, str]:
+def colours(result: SweepRecord) -> dict[str, str]:
     """Return the colour of every set: cold where it is clean, warm where it is backdoored."""
     return {
         part.name: COLOURS[kind][index % len(COLOURS[kind])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastprune.report.text.words import PRIME, measured, percent, plain
-from fastprune.result import SetResult, SweepResult
+from fastprune.results.record import SetResult, SweepRecord
 
 NAMED = 3
 """Sets that a sentence names one by one; of more it tells the lowest and the highest share."""
@@ -13,7 +13,7 @@ STRONG, WEAK = 0.5, 0.1
 """ASR from which an attack still works, and up to which it hardly does."""
 
 
-def story_step(result: SweepResult, drop: float | None = None) -> int:
+def story_step(result: SweepRecord, drop: float | None = None) -> int:
     """Return the step that the story tells of.
 
     Parameters
@@ -39,7 +39,7 @@ def story_step(result: SweepResult, drop: float | None = None) -> int:
     return result.n_channels if found is None else result.step(found)
 
 
-def story(result: SweepResult, drop: float | None = None) -> tuple[str, str, str]:
+def story(result: SweepRecord, drop: float | None = None) -> tuple[str, str, str]:
     """Return the three sentences: plain text, not yet escaped for a page.
 
     The shares are those of the sets that only measure (:func:`words.measured`).
@@ -61,7 +61,7 @@ def story(result: SweepResult, drop: float | None = None) -> tuple[str, str, str
     return badnet_sentence(result), _repaired(result, step, chosen), _goodnet(result, step)
 
 
-def badnet_sentence(result: SweepResult) -> str:
+def badnet_sentence(result: SweepRecord) -> str:
     """Return what B does with clean and with backdoored images."""
     clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
     name = plain(result.network.get("name", "network"))
@@ -73,7 +73,7 @@ def badnet_sentence(result: SweepResult) -> str:
     return f"{start} and puts {_hits(backdoored, 0)} in the attacker's class."
 
 
-def _repaired(result: SweepResult, step: int, drop: float | None) -> str:
+def _repaired(result: SweepRecord, step: int, drop: float | None) -> str:
     if drop is not None and step == 0:
         start = f"Clean accuracy on {plain(result.valid)} is down by {drop_phrase(result, drop)}"
         return f"{start} before any channel is pruned, so the repaired network {PRIME} is B."
@@ -91,7 +91,7 @@ def _repaired(result: SweepResult, step: int, drop: float | None) -> str:
     return f"{text} and {puts} {_hits(backdoored, step)} in the attacker's class."
 
 
-def _pruned(result: SweepResult, step: int, drop: float | None) -> str:
+def _pruned(result: SweepRecord, step: int, drop: float | None) -> str:
     """Return how far is pruned, and why; a clause that the sentence goes on from."""
     valid, layer = plain(result.valid), plain(result.network.get("prune_layer", "the prune layer"))
     channels = f"{result.n_channels} channels of {layer}"
@@ -104,7 +104,7 @@ def _pruned(result: SweepResult, step: int, drop: float | None) -> str:
     return f"With all {channels} pruned,"
 
 
-def _goodnet(result: SweepResult, step: int) -> str:
+def _goodnet(result: SweepRecord, step: int) -> str:
     clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
     start = f"The detector G, which flags what B and {PRIME} disagree on,"
     alarms = [float(part.counts.flagged_rate[step]) for part in clean]
@@ -120,11 +120,11 @@ def _goodnet(result: SweepResult, step: int) -> str:
     return f"{text}."
 
 
-def _largest_crossed(result: SweepResult) -> float | None:
+def _largest_crossed(result: SweepRecord) -> float | None:
     return max((drop for drop, step in result.crossings.items() if step is not None), default=None)
 
 
-def drop_phrase(result: SweepResult, drop: float) -> str:
+def drop_phrase(result: SweepRecord, drop: float) -> str:
     """Return a drop with its unit, as in "is down by 10 points"."""
     if result.drop_kind == "relative":
         return f"{drop:g}% of B's"

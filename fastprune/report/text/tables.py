@@ -16,9 +16,9 @@ from fastprune.report.text.words import (
     percent,
     plain,
 )
-from fastprune.result import SetResult, SweepResult
 from fastprune.results.detection import Share, operating_points
 from fastprune.results.operating_points import CLEAN_ONLY, DETECTION_ON
+from fastprune.results.record import SetResult, SweepRecord
 
 WIDTH = 100
 """Columns of the terminal that the tables are laid out for."""
@@ -33,7 +33,7 @@ TIED = 4
 """Channels in a row with one activation that :func:`order_lines` puts on a line of their own."""
 
 
-def drops_table(result: SweepResult) -> str:
+def drops_table(result: SweepRecord) -> str:
     """Return B and every drop X with the figures of B′ and G on every set.
 
     Parameters
@@ -56,7 +56,7 @@ def drops_table(result: SweepResult) -> str:
     return "\n\n".join([f"{_title(result)}\n{drop_words(result)}", *blocks])
 
 
-def steps_table(result: SweepResult) -> str:
+def steps_table(result: SweepRecord) -> str:
     """Return every ``n_pruned`` with the channel removed, its activation and the sets' figures.
 
     Parameters
@@ -80,7 +80,7 @@ def steps_table(result: SweepResult) -> str:
     return "\n\n".join([f"{_title(result)}\n{drop_words(result)}", *blocks])
 
 
-def order_lines(result: SweepResult) -> str:
+def order_lines(result: SweepRecord) -> str:
     """Return the channel order with the activations, channels that tie together.
 
     Parameters
@@ -112,7 +112,7 @@ def order_lines(result: SweepResult) -> str:
     return "\n".join([*title, *paragraphs, *_wrapped(single)])
 
 
-def detector_table(result: SweepResult) -> str:
+def detector_table(result: SweepRecord) -> str:
     """Return G's operating points: the steps chosen on validation data, their figures on the rest.
 
     Parameters
@@ -165,7 +165,7 @@ def _share(share: Share | None) -> str:
     return f"{100 * share.rate:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _title(result: SweepResult) -> str:
+def _title(result: SweepRecord) -> str:
     layer = plain(result.network.get("prune_layer", "the prune layer"))
     return f"{network_words(result)}: {result.n_channels} channels of {layer}"
 
@@ -183,7 +183,7 @@ def _wrapped(words: Sequence[str]) -> list[str]:
 
 
 def _blocks(
-    result: SweepResult,
+    result: SweepRecord,
     header: Sequence[str],
     left: Sequence[Sequence[str]],
     steps: Sequence[int | None],

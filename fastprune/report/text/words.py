@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastprune.result import SetResult, SweepResult
+from fastprune.results.record import SetResult, SweepRecord
 from fastprune.results.set_pairs import named_like
 
 PRIME = "B\N{PRIME}"
@@ -69,18 +69,18 @@ def order_words(order_name: str) -> str:
     return f"order of {plain(Path(order_name).name)}"
 
 
-def network_words(result: SweepResult) -> str:
+def network_words(result: SweepRecord) -> str:
     """Return the network's name and the order in which its channels were pruned."""
     return f"{plain(result.network.get('name', 'network'))}, {order_words(result.order_name)}"
 
 
-def drop_words(result: SweepResult) -> str:
+def drop_words(result: SweepRecord) -> str:
     """Return what X stands for in this sweep."""
     unit = "percentage points" if result.drop_kind == "points" else "percent of B's"
     return f"X: drop of clean accuracy on {plain(result.valid)}, {unit}"
 
 
-def crossed(result: SweepResult) -> dict[int, str]:
+def crossed(result: SweepRecord) -> dict[int, str]:
     """Return the label of each step at which drops are crossed, ``"X=2, 4"``, in step order."""
     drops: dict[int, list[str]] = {}
     for drop, step in sorted(result.crossings.items()):
@@ -89,12 +89,12 @@ def crossed(result: SweepResult) -> dict[int, str]:
     return {step: "X=" + ", ".join(drops[step]) for step in sorted(drops)}
 
 
-def of_kind(result: SweepResult, kind: str) -> list[SetResult]:
+def of_kind(result: SweepRecord, kind: str) -> list[SetResult]:
     """Return the sets of a kind, ``"clean"`` or ``"backdoored"``, in the order of the sweep."""
     return [part for part in result.sets.values() if part.kind == kind]
 
 
-def measured(result: SweepResult, kind: str) -> list[SetResult]:
+def measured(result: SweepRecord, kind: str) -> list[SetResult]:
     """Return the sets of a kind that only measure: not the validation set, nor its twin.
 
     A set whose name holds the validation set's, as ``bd_valid`` holds ``valid``, is taken for the
