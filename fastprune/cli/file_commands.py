@@ -57,7 +57,20 @@ def add_make_set(parser: argparse.ArgumentParser) -> None:
                         help="folder of class folders (named by class number, or else "
                              "numbered in order of their names), or a clean set")  # fmt: skip
     parser.add_argument("out", type=Path, metavar="OUT.h5", help="the set to write")
-    folder = parser.add_argument_group("from a folder")
+    _add_from_folder(parser.add_argument_group("from a folder"))
+    _add_from_clean(parser.add_argument_group("from a clean set"))
+    both = parser.add_argument_group("both")
+    both.add_argument("--model", type=Path, metavar="B",
+                      help="check that size and classes fit this network")  # fmt: skip
+    both.add_argument("--compression", choices=("none", "gzip", "lzf"), default="none",
+                      help="none: one contiguous block as in the lab, fastest to "
+                           "read (default); gzip, lzf: in chunks of about 1 MiB")  # fmt: skip
+    both.add_argument("--force", action="store_true", help="replace an existing OUT.h5")
+    both.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    _add_format(both, "text", "json")
+
+
+def _add_from_folder(folder: Any) -> None:
     folder.add_argument("--size", type=_size, metavar="HxW",
                         help="resize to this height and width, bilinear (default: "
                              "the network's with --model; else the images' own, "
@@ -66,7 +79,9 @@ def add_make_set(parser: argparse.ArgumentParser) -> None:
                         help="channels first (default, the lab's) or last")  # fmt: skip
     folder.add_argument("--dtype", choices=("float64", "float32", "uint8"),
                         help="of the pixels, 0-255 (default: float64, the lab's)")  # fmt: skip
-    stamp = parser.add_argument_group("from a clean set")
+
+
+def _add_from_clean(stamp: Any) -> None:
     stamp.add_argument("--trigger", metavar="FILE",
                        help="image of the trigger, its transparency respected; or "
                             "sunglasses, the built-in one, 55 x 47")  # fmt: skip
@@ -81,15 +96,6 @@ def add_make_set(parser: argparse.ArgumentParser) -> None:
     stamp.add_argument("--exclude-target", action="store_true",
                        help="leave out images whose class is the target")  # fmt: skip
     add_dataset_names(stamp)
-    both = parser.add_argument_group("both")
-    both.add_argument("--model", type=Path, metavar="B",
-                      help="check that size and classes fit this network")  # fmt: skip
-    both.add_argument("--compression", choices=("none", "gzip", "lzf"), default="none",
-                      help="none: one contiguous block as in the lab, fastest to "
-                           "read (default); gzip, lzf: in chunks of about 1 MiB")  # fmt: skip
-    both.add_argument("--force", action="store_true", help="replace an existing OUT.h5")
-    both.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    _add_format(both, "text", "json")
 
 
 def add_dataset_names(group: Any) -> None:

@@ -118,11 +118,11 @@ def inspect_file(
 def as_json(found: Inspection) -> dict[str, Any]:
     """Return an inspection as values that JSON knows."""
     if isinstance(found, OtherInspection):
-        plain = {"kind": found.kind, "path": found.path, "summary": found.summary}
-        plain |= {"hint": found.hint, "results": [result_json(part) for part in found.results]}
+        told = {"kind": found.kind, "path": found.path, "summary": found.summary}
+        told |= {"hint": found.hint, "results": [result_json(part) for part in found.results]}
     else:
-        plain = {"kind": found.kind, **asdict(found)}
-    return {key: str(value) if isinstance(value, Path) else value for key, value in plain.items()}
+        told = {"kind": found.kind, **asdict(found)}
+    return {key: str(value) if isinstance(value, Path) else value for key, value in told.items()}
 
 
 def check_set(found: SetInspection, model: Path) -> ModelCheck:

@@ -152,35 +152,10 @@ def _unfold(model: Any, tensor: Any, calls: list[Call], names: dict[str, Any]) -
                 )
                 raise NetworkError(message)
             return _unfold(operation, keras.tree.flatten(args)[0], calls, names)
-        if not operation.name.isprintable():
-            message = f"expected layer names that can be printed; got {operation.name!r}"
-            raise NetworkError(message)
         owner = names.setdefault(operation.name, operation)
-        if owner is not operation:
-            message = (
-                f"expected layers with names of their own; got two named {operation.name!r}; "
-                "rename one (layer.name = ...) and save the network again"
-            )
-            raise NetworkError(message)
-        if kwargs.get("training"):
-            message = (
-                f"expected layers as they are at inference; got {operation.name!r} with "
-                f"training=True ({model.name}); build the network without it"
-            )
-            raise NetworkError(message)
+        _check_operation(operation, owner, training=kwargs.get("training"), of=model.name)
         output = operation(*args, **kwargs)
-        if not isinstance(output, keras.KerasTensor):
-            message = (
-                f"expected layers of one output; got several of {operation.name!r} ({model.name}); "
-                "use a network without it"
-            )
-            raise NetworkError(message)
-        if math.prod(size or 1 for size in output.shape[1:]) > MAX_VALUES:
-            message = (
-                f"expected layers of at most {MAX_VALUES:,} values per image; got "
-                f"{output.shape[1:]} of {operation.name!r} ({model.name}); use a smaller network"
-            )
-            raise NetworkError(message)
+        _check_output(output, operation.name, of=model.name)
         tensors = tuple(
             item for item in keras.tree.flatten((args, kwargs))
             if isinstance(item, keras.KerasTensor)
@@ -202,6 +177,43 @@ def _unfold(model: Any, tensor: Any, calls: list[Call], names: dict[str, Any]) -
     structure = keras.tree.pack_sequence_as(model.input, [tensor])
     result = model._run_through_graph(structure, operation_fn=lambda layer: layer, call_fn=call)
     return keras.tree.flatten(result)[0]
+
+
+def _check_operation(operation: Any, owner: Any, *, training: object, of: str) -> None:
+    """Refuse names that cannot be shown or that another layer owns, and layers in training."""
+    if not operation.name.isprintable():
+        message = f"expected layer names that can be printed; got {operation.name!r}"
+        raise NetworkError(message)
+    if owner is not operation:
+        message = (
+            f"expected layers with names of their own; got two named {operation.name!r}; "
+            "rename one (layer.name = ...) and save the network again"
+        )
+        raise NetworkError(message)
+    if training:
+        message = (
+            f"expected layers as they are at inference; got {operation.name!r} with "
+            f"training=True ({of}); build the network without it"
+        )
+        raise NetworkError(message)
+
+
+def _check_output(output: Any, name: str, *, of: str) -> None:
+    """Refuse several outputs, and one that no memory holds."""
+    import keras
+
+    if not isinstance(output, keras.KerasTensor):
+        message = (
+            f"expected layers of one output; got several of {name!r} ({of}); use a network "
+            "without it"
+        )
+        raise NetworkError(message)
+    if math.prod(size or 1 for size in output.shape[1:]) > MAX_VALUES:
+        message = (
+            f"expected layers of at most {MAX_VALUES:,} values per image; got "
+            f"{output.shape[1:]} of {name!r} ({of}); use a smaller network"
+        )
+        raise NetworkError(message)
 
 
 def _check_weights(model: Any) -> None:

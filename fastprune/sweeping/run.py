@@ -145,6 +145,7 @@ def sweep_orders(
     list of SweepResult
         One per order, in the order given.
     """
+    # Long: the one place that orders the phases, each of which is a call.
     options = {key: value for key, value in locals().items() if key in OPTIONS}
     budget = check_options(orders, drops, drop_kind, rank_on, scale, verify, memory)
     clock = machine.Clock()
