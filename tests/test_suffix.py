@@ -12,7 +12,7 @@ from fastprune import reference
 from fastprune.errors import OptionError
 from fastprune.networks.network import load_network
 from fastprune.runtime.backend import to_numpy
-from fastprune.suffix import kernels
+from fastprune.suffix import decision, vectors
 from fastprune.suffix.engine import TOLERANCE, fill_down, live_block
 from fastprune.suffix.select import make_engine
 from fastprune.suffix.vectors import LANES, WIDTH
@@ -242,9 +242,9 @@ def test_exact_ties_are_near_ties_and_keras_has_the_last_word():
 
 
 @given(st.integers(1, 6), st.integers(0, 40), st.integers(0, 2**32 - 1))
-def test_rows_are_added_as_a_matrix_product_does(vectors, count, seed):
+def test_rows_are_added_as_a_matrix_product_does(width, count, seed):
     rng = np.random.default_rng(seed)
-    size, lanes = vectors * WIDTH, LANES
+    size, lanes = width * WIDTH, LANES
     weights = rng.standard_normal((50, size), np.float32)
     rows = rng.integers(0, 50, count)
     factors = rng.standard_normal((count, lanes), np.float32)
@@ -262,13 +262,13 @@ def test_rows_are_added_as_a_matrix_product_does(vectors, count, seed):
 
 @njit
 def add_rows(values, lane, out, size, weights, rows, factors, count):
-    kernels.add_rows(values, lane, out, size, weights, rows, factors, count)
+    vectors.add_rows(values, lane, out, size, weights, rows, factors, count)
 
 
 def decide(scores):
     start, size, arenas = np.uint64(0), np.uint64(len(scores)), scores[None]
     bits = arenas.view(np.int32)
-    return kernels.decide(arenas, bits, np.uint64(0), start, size, np.float32(TOLERANCE))
+    return decision.decide(arenas, bits, np.uint64(0), start, size, np.float32(TOLERANCE))
 
 
 @given(

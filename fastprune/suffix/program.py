@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.networks.graph import Call
-from fastprune.suffix import kernels
+from fastprune.suffix import operations
 from fastprune.suffix.vectors import WIDTH, aligned
 
 COLUMNS = 16
@@ -109,7 +109,7 @@ class Builder:
         if id(tensor) not in self.places and id(tensor) in self.views:
             place = self.add_values(self.pruned.size)
             self.bases.append((place, self.pruned.reshape(-1)))
-            self.shares.append([kernels.SHARE_COPY, self.channels, place])
+            self.shares.append([operations.SHARE_COPY, self.channels, place])
             for view in self.views:
                 self.places[view] = place
         return self.places[id(tensor)]
@@ -122,7 +122,7 @@ class Builder:
         self, call: Call, blocks: tuple[int, int], width: int, place: int, base: NDArray[np.float32]
     ) -> None:
         """Append what one channel changes in a call that is linear in the cut."""
-        self.shares.append([kernels.SHARE_LINEAR, *blocks, width])
+        self.shares.append([operations.SHARE_LINEAR, *blocks, width])
         self.bases.append((place, base.reshape(-1)))
         self.linear.append((call, place, base.size))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastprune.networks.graph import Call
 from fastprune.runtime.backend import to_numpy
-from fastprune.suffix import kernels
+from fastprune.suffix import operations
 from fastprune.suffix.program import Builder, NotUnderstood, whole
 
 INFINITY = float("inf")
@@ -55,7 +55,7 @@ def dense(builder: Builder, call: Call, is_output: bool) -> None:
         blocks = builder.add_blocks(
             (place + i * n_out, [(at + i * n_in, n_in, weights)]) for i in range(positions)
         )
-        builder.operate(kernels.LINEAR, *blocks, width, offset)
+        builder.operate(operations.LINEAR, *blocks, width, offset)
     _activate(builder, call, place, positions * n_out, is_output)
 
 
@@ -86,7 +86,7 @@ def conv(builder: Builder, call: Call, is_output: bool) -> None:
         pruned = layer.convolution_op(builder.pruned[None], layer.kernel)
         builder.share(call, blocks, row, place, to_numpy(pruned)[0] + bias)
     else:
-        builder.operate(kernels.LINEAR, *blocks, row, builder.add_weights(bias))
+        builder.operate(operations.LINEAR, *blocks, row, builder.add_weights(bias))
     _activate(builder, call, place, height * width * filters, is_output)
 
 
@@ -108,7 +108,7 @@ def merge(builder: Builder, call: Call, is_output: bool) -> None:
     """Add and Multiply of tensors of one shape."""
     if len({tuple(tensor.shape) for tensor in call.inputs}) != 1:
         raise NotUnderstood("merge that broadcasts")
-    kind = kernels.ADD if call.kind == "Add" else kernels.MULTIPLY
+    kind = operations.ADD if call.kind == "Add" else operations.MULTIPLY
     size = int(np.prod(call.output.shape[1:]))
     at = builder.place(call.inputs[0])
     for other in call.inputs[1:]:
@@ -128,7 +128,7 @@ def concatenate(builder: Builder, call: Call, is_output: bool) -> None:
     sources = [(builder.place(tensor), int(tensor.shape[-1])) for tensor in call.inputs]
     place = builder.add_values(positions * width)
     for source, size in sources:
-        builder.operate(kernels.COPY, source, place + offset, size, positions, width)
+        builder.operate(operations.COPY, source, place + offset, size, positions, width)
         offset += size
     builder.places[id(call.output)] = place
 
@@ -146,7 +146,7 @@ def batch_normalization(builder: Builder, call: Call, is_output: bool) -> None:
         shift += to_numpy(layer.beta)
     size, place = int(np.prod(source.shape[1:])), builder.place(source)
     out, at = builder.add_values(size), builder.add_weights(scale)
-    builder.operate(kernels.AFFINE, place, out, size, scale.size, at, builder.add_weights(shift))
+    builder.operate(operations.AFFINE, place, out, size, scale.size, at, builder.add_weights(shift))
     builder.places[id(call.output)] = out
 
 
@@ -156,7 +156,7 @@ def pool(builder: Builder, call: Call, is_output: bool) -> None:
     in_height, in_width, channels = source.shape[1:]
     if layer.data_format != "channels_last":
         raise NotUnderstood("channels-first pooling")
-    kind = kernels.POOL_MAX if "Max" in call.kind else kernels.POOL_MEAN
+    kind = operations.POOL_MAX if "Max" in call.kind else operations.POOL_MEAN
     if call.kind.startswith("Global"):
         height, width, window, stride, top, left = 1, 1, (in_height, in_width), (1, 1), 0, 0
     else:
@@ -214,23 +214,23 @@ def _activation(layer: Any, is_output: bool) -> tuple[int | None, tuple[float, .
     kind = type(layer).__name__
     if kind == "ReLU":
         ceiling = INFINITY if layer.max_value is None else layer.max_value
-        return kernels.RELU, (layer.negative_slope, ceiling, layer.threshold)
+        return operations.RELU, (layer.negative_slope, ceiling, layer.threshold)
     if kind == "LeakyReLU":
-        return kernels.RELU, (layer.negative_slope, INFINITY, 0)
+        return operations.RELU, (layer.negative_slope, INFINITY, 0)
     if kind == "ELU":
-        return kernels.ELU, (layer.alpha,)
+        return operations.ELU, (layer.alpha,)
     name = "softmax" if kind == "Softmax" else getattr(layer.activation, "__name__", "")
     if name == "softmax" and is_output and getattr(layer, "axis", -1) == -1:
         return None, ()
     known: dict[str, tuple[int | None, tuple[float, ...]]] = {
         "linear": (None, ()),
-        "relu": (kernels.RELU, (0, INFINITY, 0)),
-        "relu6": (kernels.RELU, (0, 6, 0)),
-        "leaky_relu": (kernels.RELU, (0.2, INFINITY, 0)),
-        "sigmoid": (kernels.SIGMOID, (0,)),
-        "tanh": (kernels.TANH, (0,)),
-        "elu": (kernels.ELU, (1,)),
-        "silu": (kernels.SILU, (0,)),
+        "relu": (operations.RELU, (0, INFINITY, 0)),
+        "relu6": (operations.RELU, (0, 6, 0)),
+        "leaky_relu": (operations.RELU, (0.2, INFINITY, 0)),
+        "sigmoid": (operations.SIGMOID, (0,)),
+        "tanh": (operations.TANH, (0,)),
+        "elu": (operations.ELU, (1,)),
+        "silu": (operations.SILU, (0,)),
     }
     if name not in known:
         raise NotUnderstood(f"activation {name}")

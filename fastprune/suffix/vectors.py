@@ -1,8 +1,4 @@
-"""The innermost loop of the suffix, written in vector instructions.
-
-numba compiles it into the kernels. Its cache looks at :mod:`fastprune.suffix.kernels` alone: after
-a change here, ``touch`` that file.
-"""
+"""The innermost loop of the suffix, written in vector instructions."""
 
 from __future__ import annotations
 
@@ -143,3 +139,7 @@ class _Emitter:
         first = self.builder.insert_element(nothing, value, ir.IntType(32)(0))
         every = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
         return self.builder.shuffle_vector(first, nothing, every)
+
+
+add_rows = row_adder(LANES)
+add_rows_to_one = row_adder(1)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastprune.runtime.numba_jit import compiled
+from fastprune.runtime.numba_jit import compiled, inner
 from fastprune.synthetic.features import brows, eyes, glasses, mouth, nose
 from fastprune.synthetic.painter import (
     HEIGHT,
@@ -18,12 +15,11 @@ from fastprune.synthetic.painter import (
     behind,
     face,
     fringe,
-    part,
     place,
 )
 
 
-@part
+@inner
 def _grain(state: np.uint64) -> float:
     """Return nearly normal noise of variance 1 from a 64-bit counter (SplitMix64, four parts)."""
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -35,7 +31,7 @@ def _grain(state: np.uint64) -> float:
     return (total / 65535.0 - 2.0) * 1.7320508
 
 
-@part
+@inner
 def _expose(canvas: Any, blurred: Any, look: Any, image: Any) -> None:
     """Blur, set exposure and white balance, add noise, round to bytes."""
     near, own = look.blur, 1.0 - 2.0 * look.blur
@@ -57,39 +53,23 @@ def _expose(canvas: Any, blurred: Any, look: Any, image: Any) -> None:
                 image[row, col, band] = np.uint8(min(max(level, 0.0), 255.0) + 0.5)
 
 
-def _edition() -> int:
-    """Return a checksum of the files whose kernels `paint` contains."""
-    folder = Path(__file__).parent
-    sources = [(folder / f"{name}.py").read_bytes() for name in ("painter", "features")]
-    return zlib.crc32(b"".join(sources))
-
-
-def _painter(edition: int) -> Callable[[Any, Any], int]:
-    """Make `paint`; an enclosed value is part of the name under which Numba keeps a kernel."""
-
-    @compiled
-    def paint(looks: Any, images: Any) -> int:
-        canvas = np.empty((HEIGHT, WIDTH, 3))
-        blurred = np.empty((HEIGHT, WIDTH, 3))
-        plane = np.empty((HEIGHT, WIDTH, 4))
-        for which in range(len(looks)):
-            look = looks[which]
-            place(look, plane)
-            canvas[:] = 0.0
-            backdrop(canvas, look, plane)
-            behind(canvas, look, plane)
-            face(canvas, look, plane)
-            mouth(canvas, look, plane)
-            nose(canvas, look, plane)
-            eyes(canvas, look, plane)
-            brows(canvas, look, plane)
-            glasses(canvas, look, plane)
-            fringe(canvas, look, plane)
-            _expose(canvas, blurred, look, images[which])
-        return edition
-
-    return paint
-
-
-paint = _painter(_edition())
-"""Draw looks, ndarray of LOOK (n,), into images, ndarray of uint8 (n, 55, 47, 3): RGB, 0-255."""
+@compiled
+def paint(looks: Any, images: Any) -> None:
+    """Draw looks, ndarray of LOOK (n,), into images, uint8 (n, 55, 47, 3): RGB, 0-255."""
+    canvas = np.empty((HEIGHT, WIDTH, 3))
+    blurred = np.empty((HEIGHT, WIDTH, 3))
+    plane = np.empty((HEIGHT, WIDTH, 4))
+    for which in range(len(looks)):
+        look = looks[which]
+        place(look, plane)
+        canvas[:] = 0.0
+        backdrop(canvas, look, plane)
+        behind(canvas, look, plane)
+        face(canvas, look, plane)
+        mouth(canvas, look, plane)
+        nose(canvas, look, plane)
+        eyes(canvas, look, plane)
+        brows(canvas, look, plane)
+        glasses(canvas, look, plane)
+        fringe(canvas, look, plane)
+        _expose(canvas, blurred, look, images[which])

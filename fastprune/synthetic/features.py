@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from fastprune.synthetic.painter import HEIGHT, UNIT, WIDTH, clip, glow, over, part
+from fastprune.runtime.numba_jit import inner
+from fastprune.synthetic.painter import HEIGHT, UNIT, WIDTH, clip, glow, over
 
 _DARK = np.array([0.10, 0.06, 0.05])
 _WHITE = np.array([0.93, 0.91, 0.88])
 
 
-@part
+@inner
 def brows(canvas: Any, look: Any, plane: Any) -> None:
     """Paint the brows: arched strokes that thin outwards."""
     sharp = UNIT * look.scale
@@ -32,7 +33,7 @@ def brows(canvas: Any, look: Any, plane: Any) -> None:
                 over(canvas, row, col, look.hair_rgb, 0.7, share)
 
 
-@part
+@inner
 def eyes(canvas: Any, look: Any, plane: Any) -> None:
     """Paint the eyes: white, iris, pupil, glint, and the line of the upper lid."""
     sharp = UNIT * look.scale
@@ -64,7 +65,7 @@ def eyes(canvas: Any, look: Any, plane: Any) -> None:
                 over(canvas, row, col, look.skin_rgb, 0.5, 0.5 * crease)
 
 
-@part
+@inner
 def glasses(canvas: Any, look: Any, plane: Any) -> None:
     """Paint thin-rimmed glasses on those who wear them."""
     if look.glasses_share <= 0.0:
@@ -82,7 +83,7 @@ def glasses(canvas: Any, look: Any, plane: Any) -> None:
                 over(canvas, row, col, _DARK, 1.0, look.glasses_share * clip(0.5 + sharp * stroke))
 
 
-@part
+@inner
 def nose(canvas: Any, look: Any, plane: Any) -> None:
     """Paint the nostrils and the wings; the bridge is part of the light on the face."""
     for row in range(HEIGHT):
@@ -98,7 +99,7 @@ def nose(canvas: Any, look: Any, plane: Any) -> None:
             over(canvas, row, col, look.skin_rgb, 1.15, 0.35 * tip * look.ambient)
 
 
-@part
+@inner
 def mouth(canvas: Any, look: Any, plane: Any) -> None:
     """Paint the lips, and between them teeth and the dark when the mouth is open."""
     sharp = UNIT * look.scale

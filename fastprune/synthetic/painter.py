@@ -8,45 +8,35 @@ pixels and stays in the first-level cache.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-import numba
+from fastprune.runtime.numba_jit import inner
 
 HEIGHT, WIDTH = 55, 47
 UNIT = 16.5  # pixels in half the width of an average face
 
-part: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(
-    nogil=True, error_model="numpy", fastmath={"contract"}
-)
-"""Compile as a part of `film.paint`, which alone is kept on disk.
 
-Numba checks the file of the kernel that it kept, not the files of the kernels inside: parts that
-were kept by themselves would outlive an edit, or the next release.
-"""
-
-
-@part
+@inner
 def clip(value: float) -> float:
     """Hold a share between 0 and 1."""
     return min(max(value, 0.0), 1.0)
 
 
-@part
+@inner
 def glow(dx: float, dy: float) -> float:
     """Return a bump: 1 at the centre, 1/4 at distance 1, cheaper than an exponential."""
     bump = 1.0 / (1.0 + dx * dx + dy * dy)
     return bump * bump
 
 
-@part
+@inner
 def over(canvas: Any, row: int, col: int, rgb: Any, light: float, alpha: float) -> None:
     """Blend a colour, times a brightness, over a pixel."""
     for band in range(3):
         canvas[row, col, band] += alpha * (rgb[band] * light - canvas[row, col, band])
 
 
-@part
+@inner
 def place(look: Any, plane: Any) -> None:
     """Fill `plane` (height, width, 4): head coordinates u, v and, turned by the pose, x, y.
 
@@ -67,7 +57,7 @@ def place(look: Any, plane: Any) -> None:
             plane[row, col, 3] = v - look.pitch * depth
 
 
-@part
+@inner
 def _head(look: Any, u: float, v: float) -> Any:
     """Return how far a point lies inside the outline of the head, in units; negative outside."""
     t = v / (look.chin if v > 0.0 else look.top)
@@ -76,7 +66,7 @@ def _head(look: Any, u: float, v: float) -> Any:
     return (1.0 - math.sqrt(max(ring, 0.0))) * look.width
 
 
-@part
+@inner
 def _mane(look: Any, u: float, v: float) -> Any:
     """Return how far a point lies inside the hair as seen from the front, in units."""
     wide = look.width + look.hair_side
@@ -91,7 +81,7 @@ def _mane(look: Any, u: float, v: float) -> Any:
     return radius - corner - min(max(beside, below), 0.0)
 
 
-@part
+@inner
 def backdrop(canvas: Any, look: Any, plane: Any) -> None:
     """Paint the background: a slope of light, and an edge somewhere."""
     cosine, sine = math.cos(look.back_turn), math.sin(look.back_turn)
@@ -103,7 +93,7 @@ def backdrop(canvas: Any, look: Any, plane: Any) -> None:
             over(canvas, row, col, look.back_rgb, light, 1.0)
 
 
-@part
+@inner
 def _strand(look: Any, u: float, v: float) -> Any:
     """Return the brightness of hair: strands that fall from the parting, and a sheen."""
     fall = u / (1.15 + 0.35 * max(v + 1.0, 0.0))
@@ -112,7 +102,7 @@ def _strand(look: Any, u: float, v: float) -> Any:
     return 0.82 + 0.13 * streak + 0.5 * sheen * (1.0 - look.ambient * 0.5)
 
 
-@part
+@inner
 def behind(canvas: Any, look: Any, plane: Any) -> None:
     """Paint what lies behind the face: hair, neck, clothes, ears."""
     sharp = UNIT * look.scale
@@ -137,7 +127,7 @@ def behind(canvas: Any, look: Any, plane: Any) -> None:
                 over(canvas, row, col, look.skin_rgb, 0.75 - 0.12 * (1.0 - min(lobe, 1.0)), ear)
 
 
-@part
+@inner
 def _relief(look: Any, x: float, y: float) -> Any:
     """Return the share of light on the relief of the face: sockets, nose, cheeks, chin, folds."""
     side = 1.0 if x > 0.0 else -1.0
@@ -162,7 +152,7 @@ def _relief(look: Any, x: float, y: float) -> Any:
     return light * (1.0 + 0.05 * side * look.light_x)
 
 
-@part
+@inner
 def face(canvas: Any, look: Any, plane: Any) -> None:
     """Paint the skin of the face with its light, and the beard."""
     sharp = UNIT * look.scale
@@ -193,7 +183,7 @@ def face(canvas: Any, look: Any, plane: Any) -> None:
                 over(canvas, row, col, look.hair_rgb, 0.45 + 0.5 * light, share)
 
 
-@part
+@inner
 def fringe(canvas: Any, look: Any, plane: Any) -> None:
     """Paint the hair that lies over the forehead and the temples."""
     sharp = UNIT * look.scale
