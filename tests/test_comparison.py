@@ -16,7 +16,7 @@ from fastprune.errors import OptionError
 from fastprune.report.text.tables import WIDTH
 from fastprune.results.comparison_record import COLUMNS
 from fastprune.results.detection import detection, roc
-from tests.test_detector import STEPS, counts, sweep
+from tests.helpers.results import STEPS, counts, sweep
 
 ORDERS = {
     "ascending": [0, 1, 2, 3, 4, 5],

@@ -28,6 +28,7 @@ from fastprune.cli import demo, exits
 from fastprune.cli.main import main
 from fastprune.export import rows
 from fastprune.results import comparison_record
+from tests.helpers.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -195,8 +196,6 @@ def test_the_cli_page_is_what_the_parser_gives():
 
 
 def test_the_cli_page_names_every_option():
-    from tests.test_cli import COMMANDS
-
     text = cli_page.page()
     assert all(f"\n## fastprune {command}\n" in text for command in COMMANDS)
     assert "`--rank-on {cut,prune}`" in text

@@ -15,7 +15,15 @@ from fastprune.runtime.progress import FastpruneWarning
 from fastprune.suffix.engine import Block
 from fastprune.sweeping import passes
 from fastprune.sweeping.cut_store import CutStore
-from tests.test_suffix import CHANNELS, IMAGE, build, deepid, normalized, pictures, unknown_tail
+from tests.helpers.networks import (
+    CHANNELS,
+    IMAGE,
+    build,
+    deepid,
+    normalized,
+    pictures,
+    unknown_tail,
+)
 
 CLASSES = 7
 

@@ -11,8 +11,9 @@ import pytest
 SCRIPT = """
 import numpy as np
 import fastprune
-from fastprune import backend, reference
-from tests.test_suffix import CHANNELS, build, deepid, pictures, unknown_tail
+from fastprune import reference
+from fastprune.runtime import backend
+from tests.helpers.networks import CHANNELS, build, deepid, pictures, unknown_tail
 
 assert backend.name() == "{name}", backend.name()
 for body in (deepid, unknown_tail):
@@ -39,7 +40,7 @@ print("agrees")
 def test_a_small_sweep_on_every_backend(name):
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} is not installed")
-    here = Path(__file__).resolve().parent.parent
+    here = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "KERAS_BACKEND": name, "PYTHONPATH": str(here)}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCRIPT.format(name=name)],

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import sys
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -25,6 +24,7 @@ from fastprune.results.counts import Counts
 from fastprune.results.detection import detection, roc
 from fastprune.results.intervals import wilson
 from fastprune.results.record import Samples, SetResult
+from tests.helpers.html import Page
 
 HOSTILE = "</script><b>bd & 'x'"
 """Name of a set that tries to be markup."""
@@ -74,36 +74,6 @@ def sweep(names=tuple(SETS), drops=(10.0, 2.0, 3.0, 99.0), **changes):
         ),
         **changes,
     )
-
-
-class Page(HTMLParser):
-    """Elements, their attributes and their text, as a browser would find them."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.texts, self.open = [], {}, []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag in ("script", "style", "section", "title", "h3"):
-            self.open.append((tag, dict(attrs).get("id")))
-
-    def handle_endtag(self, tag):
-        if self.open and self.open[-1][0] == tag:
-            self.open.pop()
-
-    def handle_data(self, data):
-        for key in self.open:
-            self.texts[key] = self.texts.get(key, "") + data
-
-    @property
-    def data(self):
-        return json.loads(self.texts["script", "sweep"])
-
-    def attributes(self, name):
-        return [attrs[name] for _, attrs in self.tags if name in attrs]
 
 
 @pytest.fixture(scope="module")

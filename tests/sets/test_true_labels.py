@@ -16,7 +16,7 @@ from fastprune.errors import DataError, OptionError
 from fastprune.export.rows import COLUMNS
 from fastprune.result import SweepResult
 from fastprune.results.detection import companion, detection, operating_points, robustness
-from tests.test_suffix import CHANNELS, build, deepid, pictures
+from tests.helpers.networks import CHANNELS, build, deepid, pictures
 
 CUT = {"cut_layer": "cut_here"}
 

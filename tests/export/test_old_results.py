@@ -14,7 +14,7 @@ from fastprune import SweepResult
 from fastprune.export.folder import write_csv
 from fastprune.export.json_values import as_json
 
-OLD = Path(__file__).parent / "data/results_of_0_1_0"
+OLD = Path(__file__).resolve().parents[1] / "data/results_of_0_1_0"
 ORDERS = ("ascending", "oracle")
 
 

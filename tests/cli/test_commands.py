@@ -23,10 +23,7 @@ from fastprune.cli.parser import make_parser
 from fastprune.errors import DataError
 from fastprune.export.rows import COLUMNS
 from fastprune.result import SweepResult
-
-COMMANDS = (
-    "sweep", "demo", "report", "plot", "evaluate", "predict", "inspect", "make-set", "completion",
-)  # fmt: skip
+from tests.helpers.commands import COMMANDS
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from fastprune.orders.order import MEANINGS, resolve_order
 from fastprune.orders.ranking import make_order
 from fastprune.orders.statistics import ActivationStatistics, Evidence
 from fastprune.report.text.words import order_words
-from tests.test_suffix import CHANNELS, IMAGE, build, deepid, normalized, pictures
+from tests.helpers.networks import CHANNELS, IMAGE, build, deepid, normalized, pictures
 
 activations = arrays.arrays(
     np.float32,

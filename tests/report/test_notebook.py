@@ -21,7 +21,7 @@ import fastprune
 from fastprune.errors import OptionError
 from fastprune.evaluation import Evaluation
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "examples/quickstart.ipynb"
 
 
