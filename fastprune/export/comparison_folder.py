@@ -14,7 +14,6 @@ from fastprune.results.comparison_record import COLUMNS, ComparisonRecord
 FILES = frozenset({"compare.csv", "compare.json", "compare.png", "report.html"})
 
 
-
 def comparison_json(comparison: ComparisonRecord) -> dict[str, Any]:
     """Return the comparison as values that JSON knows."""
     first = comparison.results[0]

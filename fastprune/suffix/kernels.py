@@ -26,6 +26,7 @@ lab where 4 take 43 and 16 to 32 take 41 to 42. A multiple of :data:`LANES`, as 
 lanes.
 """
 
+
 @inner
 def bring_back(
     arenas, at, cut, image, place, pruned, channel, weights, shares, blocks, taps, scratch

@@ -26,6 +26,7 @@ from fastprune.results.comparison_record import ComparisonRecord
 TINTS = tuple(tint for pair in zip(*COLOURS.values(), strict=True) for tint in pair)
 """Colours of the orders: cold and warm in turn, so that neighbours differ most."""
 
+
 def compare_figure(comparison: ComparisonRecord) -> Any:
     """Draw clean accuracy and ASR of B′ over ``n_pruned``, a line per order."""
     with settings():
