@@ -30,6 +30,7 @@ def quick(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_quick_bench_measures_every_case(quick):
     found = json.loads((quick / "results.json").read_text())
     measured = {run["case"] for run in found["runs"]}

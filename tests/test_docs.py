@@ -158,6 +158,7 @@ def names_of(pages):
     return [str(page.relative_to(ROOT)) for page in pages]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if any(block.kind != "text" for block in blocks(page))],

@@ -46,6 +46,7 @@ def test_the_cut_is_pool_3_although_conv_4_is_the_last_convolution(network):
     assert make_engine(network).name == "incremental"
 
 
+@pytest.mark.slow
 def test_every_step_on_thousands_of_faces_is_plain_keras(network, faces):
     """Both engines against zeroed weights and ``model.predict`` at all 61 steps."""
     clean, worn, _ = faces

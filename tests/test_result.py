@@ -85,6 +85,7 @@ def test_what_is_saved_is_loaded(result, tmp_path):
     assert loaded.crossings == {5.0: 2, 25.0: 4, 95.0: None}
 
 
+@pytest.mark.slow
 def test_networks_of_the_folder_are_those_of_the_result(result, tmp_path, make_images):
     result.save(tmp_path, plots=False)
     pixels = make_images()[0].astype(np.float32)

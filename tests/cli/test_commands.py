@@ -93,6 +93,7 @@ def test_sweep_formats(run, files):
     assert [int(row["hits"]) for row in rows[:7]] == found["sets"]["valid"]["hits"]
 
 
+@pytest.mark.slow
 def test_several_orders_get_a_folder_each(run, files, tmp_path):
     (tmp_path / "mine.txt").write_text("5 4 3 2 1 0")
     orders = f"ascending,random:3,{tmp_path / 'mine.txt'}"
@@ -107,6 +108,7 @@ def test_several_orders_get_a_folder_each(run, files, tmp_path):
     assert {row["order"] for row in rows} == {"ascending", "descending"}
 
 
+@pytest.mark.slow
 def test_several_orders_are_compared(run, files, tmp_path):
     orders = "ascending,max,apoz,l1,l2,fpgm,random:0,oracle"
     status, out, err = run(*sweep(files, "--order", orders, "--out", "o"))
@@ -124,6 +126,7 @@ def test_several_orders_are_compared(run, files, tmp_path):
     assert not (folder / "compare.png").exists(), "--no-plots"
 
 
+@pytest.mark.slow
 def test_true_labels_and_pairs(run, files, write_set):
     few = write_set("few.h5", n=10)
     status, out, _ = run(*sweep(files, "--true-label", f"bd={few}", "--format", "json"))
@@ -168,6 +171,7 @@ def test_evaluate_formats(run, files):
     assert (found["clean_hits"], found["clean_flagged"], found["backdoored_flagged"]) == (19, 0, 0)
 
 
+@pytest.mark.slow
 def test_plot_draws_the_results_again(run, files, tmp_path):
     assert run(*sweep(files))[0] == 0
     status, out, err = run("plot", "results", "--out", "drawn", "--format", "json")
@@ -475,6 +479,7 @@ def test_public_names_are_there():
         _ = fastprune.nothing
 
 
+@pytest.mark.slow
 def test_python_m_fastprune_is_quiet_on_stderr(files):
     """One real process: TensorFlow's start-up talk must not reach the user."""
     arguments = ["evaluate", files["test"], files["bd"], files["model"]]

@@ -146,6 +146,7 @@ def test_every_command_knows_json():
         assert {"text", "json"} <= set(form.choices), name
 
 
+@pytest.mark.slow
 def test_stdout_is_one_json_document_and_stderr_empty(files, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(demo.SIZES, "small", (40, 40))
     monkeypatch.chdir(tmp_path)

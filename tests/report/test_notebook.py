@@ -191,6 +191,7 @@ def check_outputs(found):
     assert "metrics.json" in told
 
 
+@pytest.mark.slow
 def test_quickstart_runs_from_end_to_end(tmp_path, monkeypatch):
     pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")

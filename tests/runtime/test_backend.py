@@ -36,6 +36,7 @@ print("agrees")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tensorflow", "jax", "torch"])
 def test_a_small_sweep_on_every_backend(name):
     if importlib.util.find_spec(name) is None:
