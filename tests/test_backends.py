@@ -13,9 +13,10 @@ import numpy as np
 import fastprune
 from fastprune import backend, reference
 from tests.test_suffix import CHANNELS, build, deepid, pictures, unknown_tail
+from tests.test_translate import padded_pools
 
 assert backend.name() == "{name}", backend.name()
-for body in (deepid, unknown_tail):
+for body in (deepid, unknown_tail, padded_pools):
     model = build(body)
     images = pictures(75)
     labels = model.predict(images, verbose=0).argmax(axis=1)

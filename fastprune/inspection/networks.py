@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from fastprune import loading
+from fastprune.cuts import crossed, cuts
 from fastprune.errors import NetworkError
 from fastprune.goodnet import judges
-from fastprune.graph import PRUNABLE, Graph, crossed, cuts, trace
+from fastprune.graph import Graph, trace
 from fastprune.inspection.weights import dead_units, held_by_goodnet, not_finite
+from fastprune.layer_kinds import PRUNABLE
 from fastprune.network import ending, load_network
 from fastprune.vetting import as_text
 

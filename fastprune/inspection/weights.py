@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune import backend
-from fastprune.graph import PRUNABLE, Graph
+from fastprune.graph import Graph
+from fastprune.layer_kinds import PRUNABLE
 
 
 def dead_units(model: Any) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
