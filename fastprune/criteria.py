@@ -22,6 +22,7 @@ FloatArray = NDArray[np.float64]
 MEANINGS = {
     "ascending": "mean activation, smallest first",
     "descending": "mean activation, largest first",
+    "mean-abs": "mean |activation|, smallest first",
     "max": "largest activation, smallest first",
     "apoz": "average percentage of zeros, most zeros first",
     "l1": "L1 norm of the kernel, smallest first",
@@ -37,7 +38,7 @@ LARGEST = frozenset({"descending", "apoz", "oracle"})
 
 
 class ActivationStatistics:
-    """Sum, maximum and number of zeros of each channel over a stream of activations.
+    """Sums, maximum and number of zeros of each channel over a stream of activations.
 
     Parameters
     ----------
@@ -49,6 +50,7 @@ class ActivationStatistics:
 
     def __init__(self, n_channels: int, *, extremes: bool = False) -> None:
         self._sums = np.zeros(n_channels, np.float64)
+        self._magnitudes = np.zeros(n_channels, np.float64)
         self._maxima = np.full(n_channels, -np.inf)
         self._zeros = np.zeros(n_channels, np.int64)
         self._count = 0
@@ -56,7 +58,9 @@ class ActivationStatistics:
 
     def add(self, activations: Any) -> None:
         """Add activations, float32 (images, …, channels), an array or a backend tensor."""
-        self._sums += backend.channel_sums(activations)
+        sums, magnitudes = backend.channel_sums(activations)
+        self._sums += sums
+        self._magnitudes += magnitudes
         self._count += int(np.prod(activations.shape[:-1]))
         if self.extremes:
             maxima, zeros = backend.channel_extremes(activations)
@@ -67,6 +71,14 @@ class ActivationStatistics:
     def means(self) -> FloatArray:
         """Mean of each channel, summed in float64, float64 (channels,)."""
         return self._sums / max(self._count, 1)
+
+    @property
+    def magnitudes(self) -> FloatArray:
+        """Mean |activation| of each channel, float64 (channels,).
+
+        Of channels that are never negative it equals :attr:`means`, bit for bit.
+        """
+        return self._magnitudes / max(self._count, 1)
 
     @property
     def maxima(self) -> FloatArray:
@@ -91,11 +103,14 @@ class Evidence:
         Of the prune layer.
     backdoored : dict of str to ActivationStatistics
         Of the backdoored sets that an oracle looks at.
+    layer : str
+        Name of the layer whose activations these are.
     """
 
     clean: ActivationStatistics
     kernel: NDArray[np.float32]
     backdoored: Mapping[str, ActivationStatistics] = field(default_factory=dict)
+    layer: str = ""
 
 
 def scores(name: str, evidence: Evidence) -> FloatArray:
@@ -114,9 +129,11 @@ def scores(name: str, evidence: Evidence) -> FloatArray:
 
     Notes
     -----
-    ``max`` is the signed maximum and ``apoz`` counts exact zeros: behind a ReLU they are what their
-    sources mean. Of a layer that may give negative values ``max`` can be below 0 and ``apoz`` is
-    nearly 0 for every channel, so that its order says little.
+    ``ascending`` and ``descending`` take the signed mean, ``max`` the signed maximum, and ``apoz``
+    counts exact zeros: behind a ReLU they are what their sources mean. Of a layer that gives
+    negative values the least mean is the most negative one, not the least active, and ``apoz`` is
+    nearly 0 for every channel; ``mean-abs``, which equals ``ascending`` behind a ReLU, still finds
+    the least active. :func:`fastprune.ranking.order_warnings` says where that matters.
 
     References
     ----------
@@ -129,6 +146,8 @@ def scores(name: str, evidence: Evidence) -> FloatArray:
     kernel = evidence.kernel.reshape(-1, evidence.kernel.shape[-1]).T.astype(np.float64)
     if word in ("ascending", "descending"):
         return clean.means
+    if word == "mean-abs":
+        return clean.magnitudes
     if word == "max":
         return clean.maxima
     if word == "apoz":

@@ -27,7 +27,17 @@ class OutputError(FastpruneError, OSError):
     """Results cannot be written or read back."""
 
 
+class FormatError(OutputError):
+    """A file format cannot hold a network."""
+
+
 class VerificationError(FastpruneError):
     """A check of the finished figures failed: plain Keras gives another class."""
 
     exit_status = 1
+
+
+class FaultError(FastpruneError):
+    """fastprune contradicts plain Keras or itself: its own fault, whatever the input is."""
+
+    exit_status = 70

@@ -202,7 +202,7 @@ def _chunking_engine():
 
 
 def test_a_channel_at_its_pruned_value_costs_nothing(monkeypatch):
-    """The Keras engine evaluates step 0 of each image and the pairs that change, no more."""
+    """The Keras engine evaluates step 0 of each image and the pairs that change, none twice."""
     network = load_network(build(deepid))
     engine = make_engine(network, "keras")
     evaluated = []
@@ -214,7 +214,9 @@ def test_a_channel_at_its_pruned_value_costs_nothing(monkeypatch):
     cut = to_numpy(network.prefix(images))
     awake = (cut != network.pruned_value).reshape(len(images), -1, CHANNELS).any(axis=1)
     engine.classes(engine.block(cut), np.arange(CHANNELS))
-    assert sum(evaluated) == len(images) + awake.sum() < awake.size
+    # Without any channel all images look the same: the first stands for all.
+    alike = awake[1:, -1].sum()
+    assert sum(evaluated) == len(images) + awake.sum() - alike < awake.size
 
 
 def test_only_live_channels_are_kept():

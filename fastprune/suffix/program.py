@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastprune.graph import Call
 from fastprune.suffix import kernels
+from fastprune.suffix.bounds import check_program
 from fastprune.suffix.vectors import WIDTH, aligned
 
 COLUMNS = 16
@@ -46,6 +47,13 @@ class Program:
     linear : tuple of (Call, int, int)
         The calls that are linear in the cut tensor, with start and size of their values before
         the activation.
+    positions, channels : int
+        Size of the cut: positions of an image, and channels.
+
+    Raises
+    ------
+    OutOfBounds
+        When it would read or write outside its arrays.
     """
 
     shares: NDArray[np.int64]
@@ -56,6 +64,11 @@ class Program:
     base: NDArray[np.float32]
     sizes: NDArray[np.uint64]
     linear: tuple[tuple[Call, int, int], ...]
+    positions: int
+    channels: int
+
+    def __post_init__(self) -> None:
+        check_program(self)
 
 
 class Builder:
@@ -128,10 +141,11 @@ class Builder:
 
     def finish(self, output: Any | None) -> Program:
         """Return the program, whose scores are the values of `output`."""
+        # Before the arena is made: where only views lie behind the cut, the scores are the cut.
+        scores = (0, 0) if output is None else (self.place(output), output.shape[-1])
         base = aligned(self.size)
         for start, values in self.bases:
             base[start : start + values.size] = values
-        scores = (0, 0) if output is None else (self.place(output), output.shape[-1])
         weights = aligned(self.n_weights)
         np.concatenate([*self.weights, weights[:0]], out=weights)
         linear = max((start + values.size for start, values in self.bases), default=0)
@@ -144,6 +158,8 @@ class Builder:
             base=base,
             sizes=np.array([*scores, linear, self.widest], np.uint64),
             linear=tuple(self.linear),
+            positions=self.pruned.size // self.channels,
+            channels=self.channels,
         )
 
 
