@@ -16,9 +16,13 @@ from typing import Any
 
 from fastprune.errors import NetworkError
 from fastprune.hdf5 import own_dataset
+from fastprune.old_configs import INITIALIZERS, SUPERSEDED
 
 MAX_CONFIG_BYTES = 8 << 20
 """No network's description is longer; what is comes from somebody who wants memory to run out."""
+
+MAX_CAUSE = 240
+"""Letters of an error that one of ours repeats."""
 
 MEMBERS = frozenset({"config.json", "metadata.json", "model.weights.h5"})
 """What Keras puts into a ``.keras`` archive of a network whose layers need no further files."""
@@ -38,12 +42,28 @@ CONTAINERS = frozenset({
 HOMES = re.compile(r"(keras|tf_keras|tensorflow\.keras|tensorflow\.python\.keras)(\.|$)|builtins$")
 """Modules that what Keras itself wrote may name."""
 
+OF_APPLICATIONS = {
+    "LayerScale": "keras.src.applications.convnext",
+    "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
+}
+"""Layers that ship with Keras, for one network of ``keras.applications`` each: they multiply."""
+
 NUMBERS = re.compile(r"(float|bfloat|u?int)\d+|bool")
 """Types of constants; of text ``S999999999`` a few bytes would take a gigabyte."""
 
 
-def check_config(config: Any, path: Path) -> None:
+def check_config(config: Any, path: Path, *, old: bool = False) -> None:
     """Refuse a configuration that names anything but Keras's own layers and operations.
+
+    Parameters
+    ----------
+    config : Any
+        What JSON holds.
+    path : Path
+        The file, for the message.
+    old : bool
+        Whether it may name what only Keras 2 has. `old_configs.modernise` puts something else in
+        its place, and Keras sees the result only when that has passed this check without `old`.
 
     Raises
     ------
@@ -57,7 +77,7 @@ def check_config(config: Any, path: Path) -> None:
             waiting.extend(part)
         elif isinstance(part, dict):
             waiting.extend(part.values())
-            if "class_name" in part and not _is_own(part):
+            if "class_name" in part and not (_is_own(part) or (old and _is_old(part))):
                 name = part.get("config" if part["class_name"] == "function" else "class_name")
                 module = "" if part.get("module") is None else f" of {part['module']!r}"
                 message = (
@@ -83,6 +103,16 @@ def _is_own(part: dict[str, Any]) -> bool:
     return custom in (None, name) and _ships_with(keras, name, module)
 
 
+def _is_old(part: dict[str, Any]) -> bool:
+    """Return whether a configuration's object is one of Keras 2 that `old_configs` replaces."""
+    name, module = part["class_name"], str(part.get("module") or "keras")
+    if part.get("registered_name") not in (None, name):
+        return False
+    if module.startswith(INITIALIZERS):
+        return _is_own({**part, "module": "keras.initializers"})
+    return isinstance(name, str) and name in SUPERSEDED and HOMES.match(module) is not None
+
+
 def _is_function(keras: Any, name: Any) -> bool:
     """Return whether a name is that of a function that computes, such as an activation."""
     homes = (
@@ -94,7 +124,7 @@ def _is_function(keras: Any, name: Any) -> bool:
 
 def _ships_with(keras: Any, name: str, module: str | None) -> bool:
     """Return whether Keras has a layer, initializer, operation … of this name."""
-    if name in CONTAINERS:
+    if name in CONTAINERS or (name in OF_APPLICATIONS and OF_APPLICATIONS[name] == module):
         return True
     homes = (
         keras.layers, keras.initializers, keras.regularizers, keras.constraints,
@@ -148,7 +178,10 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
 
 
 def check_hdf5(path: Path) -> tuple[Any, int]:
-    """Check an ``.h5`` network; return its configuration or None, and how many weights it holds."""
+    """Check an ``.h5`` network; return its configuration or None, and how many weights it holds.
+
+    The configuration may still name what only Keras 2 has (see `check_config`).
+    """
     import h5py
 
     try:
@@ -165,7 +198,7 @@ def check_hdf5(path: Path) -> tuple[Any, int]:
                 message = f"expected a configuration of at most 8 MB; got more ({path})"
                 raise NetworkError(message)
             config = json.loads(text)
-            check_config(config, path)
+            check_config(config, path, old=True)
             if not (isinstance(config, dict) and isinstance(config.get("config"), dict | list)):
                 message = f"expected a configuration of layers; got none ({path}); save it again"
                 raise NetworkError(message)
@@ -211,8 +244,23 @@ def as_text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+CAUSE = "Exception encountered: "
+"""What Keras writes before the cause of an error, behind all that led to it."""
+
+
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error, short enough for one line of ours."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    line = "".join(letter if letter.isprintable() else " " for letter in lines[0][:160])
-    return f"{type(error).__name__}: {line}"
+    """Return what an error says in one line of ours: its first line, or the cause that Keras names.
+
+    Keras's own begin with the whole configuration of a layer and end with what is wrong with it.
+    """
+    text = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()
+    before, found, cause = text.rpartition(CAUSE)
+    kind = type(error).__name__
+    if found and cause.strip():
+        layers = re.findall(r"deserializing class '(\w{1,60})'", before)
+        kind, text = (layers[-1] if layers else kind), cause.strip()
+    elif calling := re.match(r"Exception encountered when calling (\w{1,60})\S*\s+(?=\S)", text):
+        kind, text = calling[1], text[calling.end() :]
+    lines = text.splitlines() or [type(error).__name__]
+    line = "".join(letter if letter.isprintable() else " " for letter in lines[0][:MAX_CAUSE])
+    return f"{kind}: {line}"
