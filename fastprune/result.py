@@ -199,10 +199,13 @@ class SweepResult(Views):
     def save(self, folder: str | Path, *, plots: bool = True) -> Path:
         """Write the results directory: figures, plots, and B′ and G of every drop crossed.
 
+        A plot or a network that cannot be written is warned of and noted in ``sweep.json``, under
+        ``failed``, or under ``left_out`` where only its format cannot hold the network.
+
         Raises
         ------
         OutputError
-            When the folder cannot be written.
+            When the folder or the figures cannot be written.
         """
         from fastprune.results_folder import save
 

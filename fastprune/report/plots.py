@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,12 @@ def figure(result: SweepResult, name: str) -> Any:
     return made
 
 
-def draw(result: SweepResult, folder: str | Path) -> list[Path]:
-    """Write every figure of a sweep as PNG (150 dots an inch) and as SVG.
+def draw(
+    result: SweepResult,
+    folder: str | Path,
+    makers: Iterable[Callable[[SweepResult], Any]] = MAKERS,
+) -> list[Path]:
+    """Write figures of a sweep as PNG (150 dots an inch) and as SVG.
 
     The same result gives the same bytes with the same release of matplotlib.
 
@@ -71,6 +76,8 @@ def draw(result: SweepResult, folder: str | Path) -> list[Path]:
         The sweep.
     folder : path
         Where the files go; made where it is missing.
+    makers : iterable of callable
+        What is drawn, of :data:`MAKERS`.
 
     Returns
     -------
@@ -84,7 +91,7 @@ def draw(result: SweepResult, folder: str | Path) -> list[Path]:
     """
     written = []
     with settings():
-        for maker in MAKERS:
+        for maker in makers:
             figure = maker(result)
             if figure is None:
                 continue
