@@ -85,10 +85,11 @@ def startup(job: dict[str, Any]) -> dict[str, Any]:
         files[valid][1], {name: files[name][1] for name in others}, {}, valid_name=valid,
         input_shape=network.input_shape, n_classes=network.n_classes,
     )  # fmt: skip
-    engine = select.make_engine(network)
     batch, chunk = batching.sizes(network, MEMORY)
     with tqdm(disable=True) as hidden:
-        made = passes.Passes(network, engine, "cut", batch, chunk, MEMORY, [], hidden)
+        made = passes.Passes(network, "cut", batch, chunk, MEMORY, [], hidden)
+    cut = made.first(sets[valid][1])
+    made.engine = select.choose_engine(network, "auto", cut).engine
     loaded = time.perf_counter() - begin
 
     def once() -> None:

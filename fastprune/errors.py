@@ -1,5 +1,9 @@
 """What fastprune raises when its input cannot be used: one clear line each."""
 
+from __future__ import annotations
+
+import re
+
 
 class FastpruneError(Exception):
     """Base of every error that a user can mend.
@@ -27,14 +31,42 @@ class OutputError(FastpruneError, OSError):
     """Results cannot be written or read back."""
 
 
+class FormatError(OutputError):
+    """A file format cannot hold a network."""
+
+
 class VerificationError(FastpruneError):
     """A check of the finished figures failed: plain Keras gives another class."""
 
     exit_status = 1
 
 
+class FaultError(FastpruneError):
+    """fastprune contradicts plain Keras or itself: its own fault, whatever the input is."""
+
+    exit_status = 70
+
+
+CAUSE = "Exception encountered: "
+"""What Keras writes before the cause of an error, behind all that led to it."""
+
+MAX_CAUSE = 240
+"""Letters of a cause that are told."""
+
+
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error, short enough for one line of ours."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    line = "".join(letter if letter.isprintable() else " " for letter in lines[0][:160])
-    return f"{type(error).__name__}: {line}"
+    """Return what an error says in one line of ours: its first line, or the cause that Keras names.
+
+    Keras's own begin with the whole configuration of a layer and end with what is wrong with it.
+    """
+    text = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()
+    before, found, cause = text.rpartition(CAUSE)
+    kind = type(error).__name__
+    if found and cause.strip():
+        layers = re.findall(r"deserializing class '(\w{1,60})'", before)
+        kind, text = (layers[-1] if layers else kind), cause.strip()
+    elif calling := re.match(r"Exception encountered when calling (\w{1,60})\S*\s+(?=\S)", text):
+        kind, text = calling[1], text[calling.end() :]
+    lines = text.splitlines() or [type(error).__name__]
+    line = "".join(letter if letter.isprintable() else " " for letter in lines[0][:MAX_CAUSE])
+    return f"{kind}: {line}"

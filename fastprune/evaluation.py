@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastprune.errors import NetworkError
 from fastprune.networks.batching import batch_size, chunk_size, in_batches
@@ -17,6 +16,8 @@ from fastprune.report.html.notebook import evaluation_html
 from fastprune.results.evaluation_record import EvaluationRecord
 from fastprune.runtime import backend
 from fastprune.sets.image_set import ImageSet, SetSource
+from fastprune.suffix.keras_engine import decide
+from fastprune.suffix.scores import TRIED, check_alone, refuse_states
 
 
 @dataclass(frozen=True)
@@ -60,46 +61,66 @@ def evaluate(
     DataError, NetworkError
         When a set or a network cannot be used.
     """
-    models = [_load(model), *([] if repaired is None else [_load(repaired)])]
-    first = models[0]
-    for graph, _ in models[1:]:
-        shapes = [(tuple(g.input.shape), tuple(g.output.shape)) for g in (first[0], graph)]
+    networks = [_load(source) for source in (model, repaired) if source is not None]
+    graph = networks[0].graph
+    for other in networks[1:]:
+        shapes = [(tuple(g.input.shape), tuple(g.output.shape)) for g in (graph, other.graph)]
         if shapes[0] != shapes[1]:
             message = (
                 "expected B′ to have the input and the classes of B; got "
                 f"{shapes[1]} beside {shapes[0]}; give the B′ that was made of this B"
             )
             raise NetworkError(message)
-    graph = first[0]
     options: dict[str, Any] = {
         "input_shape": tuple(graph.input.shape[1:]), "n_classes": int(graph.output.shape[-1]),
         "scale": scale, "data": data_name, "label": label_name,
     }  # fmt: skip
     batch = batch_size(graph.calls, graph.input)
     sets = (ImageSet("clean", clean, **options), ImageSet("backdoored", backdoored, **options))
-    counts = [_count(images, [call for _, call in models], batch) for images in sets]
+    counts = [_count(images, networks, batch) for images in sets]
     flagged = (None, None) if repaired is None else (counts[0][1], counts[1][1])
     return Evaluation(len(sets[0]), counts[0][0], len(sets[1]), counts[1][0], *flagged)
 
 
-def _load(source: str | Path | Any) -> tuple[Graph, Any]:
-    """Return a network's graph and its compiled call, images to classes."""
-    import keras
+@dataclass(frozen=True, eq=False)
+class _Classifier:
+    """A network's graph, its scores, its compiled call to classes and states, and its name."""
 
+    graph: Graph
+    scores: Any
+    call: Any
+    where: str
+
+
+def _load(source: str | Path | Any) -> _Classifier:
     graph, flat = load_classifier(source)
     signature = (((None, *graph.input.shape[1:]), "float32"),)
-    return graph, backend.compiled(
-        lambda images: keras.ops.argmax(flat(images, training=False), axis=-1), signature=signature
-    )
+
+    def evaluate(images: Any) -> list[Any]:
+        return list(decide(flat(images, training=False)))
+
+    def scores(images: Any) -> Any:
+        return flat(images, training=False)
+
+    where = str(source) if isinstance(source, str | Path) else str(flat.name)
+    return _Classifier(graph, scores, backend.compiled(evaluate, signature=signature), where)
 
 
-def _count(images: ImageSet, calls: list[Any], batch: int) -> tuple[int, int]:
+def _count(images: ImageSet, networks: list[_Classifier], batch: int) -> tuple[int, int]:
     """Return how many images all networks put in their label's class, and how many they dispute."""
     hits = flagged = 0
     for chunk in images.chunks(chunk_size(batch, images.input_shape)):
-        found: list[NDArray[Any]] = [
-            backend.to_numpy(in_batches(call, chunk.images, batch)) for call in calls
-        ]
+        found = []
+        for index, network in enumerate(networks):
+            if chunk.start == 0:
+                tried = chunk.images[:TRIED]
+                whole = backend.to_numpy(network.scores(tried))
+                check_alone(whole, network.scores, tried, network.where)
+            classes, states = map(
+                backend.to_numpy, in_batches(network.call, chunk.images, batch)
+            )
+            found.append(classes)
+            refuse_states(states, chunk.start, images.name, network.where, is_b=index == 0)
         agree = np.logical_and.reduce([classes == found[0] for classes in found])
         hits += int(np.sum(agree & (found[0] == chunk.labels)))
         flagged += int(np.sum(~agree))

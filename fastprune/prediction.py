@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from fastprune.networks.network import ending, load_classifier
 from fastprune.runtime import backend
 from fastprune.runtime.progress import warn
 from fastprune.sets.image_files import MODES, list_images, read_image
+from fastprune.suffix.keras_engine import decide
+from fastprune.suffix.scores import TRIED, check_alone, refuse_states
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ class Predictor:
         self.confidence, self._as_shares = _ending(first, voters[0])
         self._is_saved_goodnet = inside is not None
         self._batch = batch_size(first.calls, first.input)
+        self._where = str(model) if isinstance(model, str | Path) else "the model given"
+        self._checked = False
         self._scores = (
             [_compiled(graph, [graph.output]) for graph in graphs]
             if inside is None
@@ -140,6 +145,7 @@ class Predictor:
             return
         scores = [backend.to_numpy(part) for call in self._scores for part in call(batch)]
         voters = scores[:-1] if self._is_saved_goodnet else scores
+        self._check(voters, batch, paths)
         classes = np.stack([part.argmax(axis=1) for part in voters], axis=1)
         shares = np.stack([self._as_shares(part).max(axis=1) for part in voters], axis=1)
         alone = classes.shape[1] == 1
@@ -156,6 +162,24 @@ class Predictor:
                 classes=tuple(map(int, classes[index])),
                 confidences=tuple(map(float, shares[index])),
             )
+
+
+    def _check(
+        self, voters: list[NDArray[np.float32]], batch: NDArray[np.float32], paths: list[Path]
+    ) -> None:
+        """Refuse scores that name no class or, in the first batch, depend on the other images."""
+        for index, part in enumerate(voters):
+            states = backend.to_numpy(decide(part)[1])
+            for image, path in enumerate(paths):
+                one = states[image : image + 1]
+                refuse_states(one, 0, str(path), self._where, is_b=index == 0)
+        if self._checked:
+            return
+        self._checked = True
+        for call in self._scores:
+            tried = batch[:TRIED]
+            first = partial(_first, call)
+            check_alone(backend.to_numpy(first(tried)), first, tried, self._where)
 
 
 def predict(
@@ -234,6 +258,11 @@ def _compiled(graph: Graph, outputs: list[Any]) -> Any:
     return backend.compiled(
         lambda images: keras.tree.flatten(model(images, training=False)), signature=signature
     )
+
+
+def _first(call: Any, images: NDArray[np.float32]) -> Any:
+    """Return the first of the tensors that a compiled function gives."""
+    return call(images)[0]
 
 
 def _ending(graph: Graph, scores: Any) -> tuple[str, Callable[[NDArray[Any]], NDArray[Any]]]:

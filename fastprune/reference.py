@@ -50,8 +50,19 @@ def predict(
     channels: Iterable[int],
     images: NDArray[np.float32],
     batch_size: int = 256,
+    *,
+    eager: bool = False,
 ) -> NDArray[np.float32]:
-    """Return the class scores, float32 (images, classes); otherwise as :func:`classes`."""
+    """Return the class scores, float32 (images, classes); otherwise as :func:`classes`.
+
+    Parameters
+    ----------
+    model, prune_layer, channels, images, batch_size
+        As for :func:`classes`.
+    eager : bool
+        Call the model layer by layer, all images at once: ``predict`` traces it first, which for
+        a few images takes longer than all else.
+    """
     layer = model.get_layer(prune_layer)
     before = layer.get_weights()
     pruned = list(channels)
@@ -61,6 +72,10 @@ def predict(
         weight[..., pruned] = 0
     layer.set_weights(weights)
     try:
+        if eager:
+            import keras
+
+            return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))
         scores: NDArray[np.float32] = model.predict(images, batch_size=batch_size, verbose=0)
         return scores
     finally:
@@ -86,8 +101,8 @@ def criterion_order(
     Parameters
     ----------
     criterion : str
-        ``"descending"``, ``"max"``, ``"apoz"``, ``"l1"``, ``"l2"``, ``"fpgm"`` or ``"oracle"``;
-        anything else is taken for ``"ascending"``.
+        ``"descending"``, ``"mean-abs"``, ``"max"``, ``"apoz"``, ``"l1"``, ``"l2"``, ``"fpgm"`` or
+        ``"oracle"``; anything else is taken for ``"ascending"``.
     model : keras.Model
         The network B.
     prune_layer, cut_layer : str
@@ -115,6 +130,8 @@ def criterion_order(
         found = [np.linalg.norm(kernel) for kernel in kernels]
     elif criterion == "fpgm":
         found = [np.sum([np.linalg.norm(one - other) for other in kernels]) for one in kernels]
+    elif criterion == "mean-abs":
+        found = [np.mean(np.abs(column)) for column in flat(images).T]
     elif criterion == "max":
         found = list(flat(images).max(axis=0))
     elif criterion == "apoz":

@@ -54,13 +54,16 @@ class SweepResult(SweepRecord):
     def save(self, folder: str | Path, *, plots: bool = True) -> Path:
         """Write the results directory: figures, plots, and B′ and G of every drop crossed.
 
+        A plot or a network that cannot be written is warned of and noted in ``sweep.json``, under
+        ``failed``, or under ``left_out`` where only its format cannot hold the network.
+
         Raises
         ------
         OutputError
-            When the folder cannot be written.
+            When the folder or the figures cannot be written.
         """
-        draw = self.plot if plots else None
-        return results_folder.save(self, folder, network=self.loaded_network, draw=draw)
+        drawn = drawing.drawers(self) if plots else None
+        return results_folder.save(self, folder, network=self.loaded_network, plots=drawn)
 
     @classmethod
     def load(cls, folder: str | Path) -> SweepResult:

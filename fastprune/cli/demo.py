@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "text":
         print(f"look at {out / 'accuracy_asr.png'} first; the same on your own files:")
         print("  fastprune sweep --model B.h5 --valid VALID.h5 --backdoored bd=BD.h5")
-    return 0
+    return sweep.status([out])
 
 
 def _check_ours(folder: Path) -> None:

@@ -60,7 +60,8 @@ def _sweep(commands: Any) -> None:
     _reading(lab)
     defense = parser.add_argument_group("defense")
     defense.add_argument("--order", default="ascending", metavar="ORDER",
-                         help="by mean activation: ascending (default), descending; by largest "
+                         help="by mean activation: ascending (default), descending; by mean "
+                              "absolute activation, where some are negative: mean-abs; by largest "
                               "activation: max; by share of zeros: apoz; by the kernel: l1, l2, "
                               "fpgm; random:SEED; a file of channel indices; oracle:NAME, by "
                               "activation on a backdoored set less that on clean images, which no "

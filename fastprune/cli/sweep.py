@@ -35,7 +35,14 @@ def run(arguments: argparse.Namespace) -> int:
     if len(results) > 1:
         compare(results).save(arguments.out, plots=not arguments.no_plots)
     show(results, folders, arguments.format)
-    return 0
+    return status(folders)
+
+
+def status(folders: list[Path]) -> int:
+    """Return the exit status of a sweep whose results lie in `folders`: 1 if a file is missing."""
+    from fastprune.export.folder import failed
+
+    return int(any(map(failed, folders)))
 
 
 def sweep_files(

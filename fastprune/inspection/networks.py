@@ -16,10 +16,11 @@ from fastprune.inspection.network_findings import (
 )
 from fastprune.inspection.weights import dead_units, held_by_goodnet, not_finite
 from fastprune.networks import loading
-from fastprune.networks.cuts import PRUNABLE, crossed, cuts
+from fastprune.networks.cuts import crossed, cuts
 from fastprune.networks.file_checks import as_text
 from fastprune.networks.goodnet import judges
 from fastprune.networks.graph import Graph, trace
+from fastprune.networks.layer_kinds import PRUNABLE
 from fastprune.networks.network import ending, load_network
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.networks.cuts import PRUNABLE
 from fastprune.networks.graph import Graph
+from fastprune.networks.layer_kinds import PRUNABLE
 from fastprune.runtime import backend
 
 

@@ -1,30 +1,26 @@
-"""Where a network can be cut: behind one convolution, where every path passes."""
+"""Where a network can be cut: at the last tensor a convolution alone feeds that all paths cross."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from fastprune.networks.graph import Call, Graph, readers
+from fastprune.errors import NetworkError
+from fastprune.networks.graph import Call, Graph
+from fastprune.networks.layer_kinds import (
+    CHANNEL_WISE,
+    MIXING,
+    PRUNABLE,
+    activation_name,
+    is_convolution,
+    is_elementwise,
+)
+from fastprune.runtime.progress import warn
 
-ELEMENTWISE = frozenset({
-    "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "sigmoid", "tanh",
-    "silu", "swish", "softplus", "softsign", "hard_sigmoid", "hard_silu", "mish", "exponential",
-    "log_sigmoid", "hard_tanh", "soft_shrink", "hard_shrink", "threshold", "squareplus",
-})  # fmt: skip
-"""Activations that look at one value at a time; softmax, for one, mixes the channels."""
-
-CHANNEL_WISE = frozenset({
-    "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "BatchNormalization", "MaxPooling2D",
-    "AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D", "Dropout",
-    "SpatialDropout2D", "AlphaDropout", "GaussianDropout", "GaussianNoise",
-    "ActivityRegularization", "ZeroPadding2D", "Cropping2D", "UpSampling2D", "DepthwiseConv2D",
-    "Rescaling", "Identity",
-})  # fmt: skip
-"""Layers whose output channel c depends on input channel c alone."""
-
-PRUNABLE = frozenset({"Conv2D", "SeparableConv2D"})
-"""Layers whose output channels can be pruned: zero the kernel and the bias of a channel."""
+NAMED = 8
+"""Convolutions that a message names for one reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +40,48 @@ class Cut:
     chain: tuple[Call, ...]
 
 
+def choose(graph: Graph, cut_layer: str | None, where: str) -> Cut:
+    """Return the cut whose cut layer is named, or the last.
+
+    A warning says which convolutions behind the last cut every path crosses all the same, and why
+    they are passed over.
+
+    Parameters
+    ----------
+    graph : Graph
+        The network.
+    cut_layer : str or None
+        Name of the cut layer; None for the last cut.
+    where : str
+        The network in the words of messages.
+
+    Raises
+    ------
+    NetworkError
+        When there is no cut, none at the layer that is named, or a convolution is channels-first.
+    """
+    found = cuts(graph)
+    prunable = [call.operation for call in graph.calls if call.kind in PRUNABLE]
+    if any(layer.data_format == "channels_first" for layer in prunable):
+        message = f"expected channels-last convolutions; got channels-first ones ({where})"
+        raise NetworkError(message)
+    if cut_layer is not None:
+        return _named(graph, found, cut_layer, where)
+    if not found:
+        message = (
+            "expected a convolution whose channels alone feed a tensor that every path to the "
+            f"class scores crosses; got none ({where}; convolutions: "
+            f"{_reasons(graph, _convolutions(graph))}); give a network that has one"
+        )
+        raise NetworkError(message)
+    after = graph.calls[graph.calls.index(found[-1].layer) + 1 :]
+    later = [call for call in after if is_convolution(call.kind) and crossed(graph, call.output)]
+    if later:
+        name = found[-1].prune.name
+        warn(f"{name} is pruned; convolutions behind it are not: {_reasons(graph, later)}")
+    return found[-1]
+
+
 def cuts(graph: Graph) -> list[Cut]:
     """Find every cut, in the order of the network: the last is the one to take.
 
@@ -52,11 +90,10 @@ def cuts(graph: Graph) -> list[Cut]:
     second path leads around it.
     """
     found = []
+    uses = _uses(graph)
     for call in graph.calls:
-        if call.kind not in PRUNABLE or not _elementwise(call.operation):
+        if call.kind not in PRUNABLE or _own_reason(call, uses) is not None:
             continue
-        if sum(other.operation is call.operation for other in graph.calls) > 1:
-            continue  # its weights are shared: zeroing a channel here zeroes it elsewhere too
         chain: list[Call] = []
         best: int | None = 0 if crossed(graph, call.output) else None
         while (following := _channel_wise_reader(graph, (chain or [call])[-1].output)) is not None:
@@ -70,16 +107,79 @@ def cuts(graph: Graph) -> list[Cut]:
 
 def crossed(graph: Graph, tensor: Any) -> bool:
     """Return whether every path from the images to the class scores crosses `tensor`."""
-    reached = {id(graph.input)}
-    for call in graph.calls:
-        if call.output is not tensor and any(id(item) in reached for item in call.inputs):
-            reached.add(id(call.output))
-    return tensor is not graph.output and id(graph.output) not in reached
+    return tensor is not graph.output and id(tensor) in graph.crossings
+
+
+def _named(graph: Graph, found: list[Cut], cut_layer: str, where: str) -> Cut:
+    """Return the cut at a layer of that name: a whole one, or one that ends earlier."""
+    serving = {
+        call.name: _until(cut, call)
+        for cut in found
+        for call in (cut.prune, *cut.chain)
+        if crossed(graph, call.output)
+    }
+    if cut_layer not in serving:
+        meant = [call for call in _convolutions(graph) if call.name == cut_layer]
+        why = f"; {_reasons(graph, meant)}" if meant else ""
+        message = (
+            f"expected cut_layer to be one of {', '.join(serving) or 'none'}; got {cut_layer!r} "
+            f"({where}{why}); name one of these or leave it out"
+        )
+        raise NetworkError(message)
+    return serving[cut_layer]
+
+
+def _until(cut: Cut, layer: Call) -> Cut:
+    """Return `cut` moved up to an earlier layer of its chain."""
+    chain = () if layer is cut.prune else cut.chain[: cut.chain.index(layer) + 1]
+    return Cut(cut.prune, layer, chain)
+
+
+def _convolutions(graph: Graph) -> list[Call]:
+    """Return the calls of convolutions, prunable or not."""
+    return [call for call in graph.calls if is_convolution(call.kind)]
+
+
+def _reasons(graph: Graph, calls: Iterable[Call]) -> str:
+    """Say why convolutions serve no cut: ``conv_4, conv_5 (a path leads around); twice (…)``."""
+    uses = _uses(graph)
+    told: dict[str, list[str]] = {}
+    for call in calls:
+        names = told.setdefault(_own_reason(call, uses) or "a path leads around", [])
+        if call.name not in names:  # one that is used twice is called twice
+            names.append(call.name)
+    return "; ".join(f"{_listed(names)} ({why})" for why, names in told.items()) or "none"
+
+
+def _listed(names: list[str]) -> str:
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    return ", ".join(names[:NAMED] + more)
+
+
+def _uses(graph: Graph) -> Counter[int]:
+    """Return how often each layer is called, by ``id``."""
+    return Counter(id(call.operation) for call in graph.calls)
+
+
+def _own_reason(call: Call, uses: Counter[int]) -> str | None:
+    """Say why a convolution cannot be pruned, wherever it lies; None if it can."""
+    if call.kind not in PRUNABLE:
+        return f"the channels of a {call.kind} are not pruned"
+    if uses[id(call.operation)] > 1:  # zeroing a channel here zeroes it elsewhere too
+        return f"used {uses[id(call.operation)]} times, so that its weights are shared"
+    if is_elementwise(call.operation):
+        return None
+    name = activation_name(call.operation)
+    if name in MIXING:
+        return f"its activation {name} mixes the channels"
+    if name == "PReLU":
+        return f"its activation {name} adds weights to it"
+    return f"its activation {name} is not known to keep channels apart"
 
 
 def _channel_wise_reader(graph: Graph, tensor: Any) -> Call | None:
     """Return the one call that takes `tensor`, if it is channel-wise."""
-    found = readers(graph, tensor)
+    found = graph.readers.get(id(tensor), ())
     if len(found) != 1 or found[0].kind not in CHANNEL_WISE or len(found[0].inputs) != 1:
         return None
     layer = found[0].operation
@@ -89,10 +189,4 @@ def _channel_wise_reader(graph: Graph, tensor: Any) -> Call | None:
         return None
     if found[0].kind == "DepthwiseConv2D" and layer.depth_multiplier != 1:
         return None
-    return found[0] if _elementwise(layer) else None
-
-
-def _elementwise(layer: Any) -> bool:
-    """Return whether a layer's activation, if it has one, looks at one value at a time."""
-    activation = getattr(layer, "activation", None)
-    return activation is None or getattr(activation, "__name__", None) in ELEMENTWISE
+    return found[0] if is_elementwise(layer) else None

@@ -16,6 +16,7 @@ from typing import Any
 
 from fastprune.errors import NetworkError, first_line
 from fastprune.files.hdf5 import own_dataset
+from fastprune.networks.old_configs import INITIALIZERS, SUPERSEDED
 
 MAX_CONFIG_BYTES = 8 << 20
 """No network's description is longer; what is comes from somebody who wants memory to run out."""
@@ -38,12 +39,28 @@ CONTAINERS = frozenset({
 HOMES = re.compile(r"(keras|tf_keras|tensorflow\.keras|tensorflow\.python\.keras)(\.|$)|builtins$")
 """Modules that what Keras itself wrote may name."""
 
+OF_APPLICATIONS = {
+    "LayerScale": "keras.src.applications.convnext",
+    "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
+}
+"""Layers that ship with Keras, for one network of ``keras.applications`` each: they multiply."""
+
 NUMBERS = re.compile(r"(float|bfloat|u?int)\d+|bool")
 """Types of constants; of text ``S999999999`` a few bytes would take a gigabyte."""
 
 
-def check_config(config: Any, path: Path) -> None:
+def check_config(config: Any, path: Path, *, old: bool = False) -> None:
     """Refuse a configuration that names anything but Keras's own layers and operations.
+
+    Parameters
+    ----------
+    config : Any
+        What JSON holds.
+    path : Path
+        The file, for the message.
+    old : bool
+        Whether it may name what only Keras 2 has. `old_configs.modernise` puts something else in
+        its place, and Keras sees the result only when that has passed this check without `old`.
 
     Raises
     ------
@@ -57,7 +74,7 @@ def check_config(config: Any, path: Path) -> None:
             waiting.extend(part)
         elif isinstance(part, dict):
             waiting.extend(part.values())
-            if "class_name" in part and not _is_own(part):
+            if "class_name" in part and not (_is_own(part) or (old and _is_old(part))):
                 name = part.get("config" if part["class_name"] == "function" else "class_name")
                 module = "" if part.get("module") is None else f" of {part['module']!r}"
                 message = (
@@ -83,6 +100,16 @@ def _is_own(part: dict[str, Any]) -> bool:
     return custom in (None, name) and _ships_with(keras, name, module)
 
 
+def _is_old(part: dict[str, Any]) -> bool:
+    """Return whether a configuration's object is one of Keras 2 that `old_configs` replaces."""
+    name, module = part["class_name"], str(part.get("module") or "keras")
+    if part.get("registered_name") not in (None, name):
+        return False
+    if module.startswith(INITIALIZERS):
+        return _is_own({**part, "module": "keras.initializers"})
+    return isinstance(name, str) and name in SUPERSEDED and HOMES.match(module) is not None
+
+
 def _is_function(keras: Any, name: Any) -> bool:
     """Return whether a name is that of a function that computes, such as an activation."""
     homes = (
@@ -94,7 +121,7 @@ def _is_function(keras: Any, name: Any) -> bool:
 
 def _ships_with(keras: Any, name: str, module: str | None) -> bool:
     """Return whether Keras has a layer, initializer, operation … of this name."""
-    if name in CONTAINERS:
+    if name in CONTAINERS or (name in OF_APPLICATIONS and OF_APPLICATIONS[name] == module):
         return True
     homes = (
         keras.layers, keras.initializers, keras.regularizers, keras.constraints,
@@ -148,7 +175,10 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
 
 
 def check_hdf5(path: Path) -> tuple[Any, int]:
-    """Check an ``.h5`` network; return its configuration or None, and how many weights it holds."""
+    """Check an ``.h5`` network; return its configuration or None, and how many weights it holds.
+
+    The configuration may still name what only Keras 2 has (see `check_config`).
+    """
     import h5py
 
     try:
@@ -165,7 +195,7 @@ def check_hdf5(path: Path) -> tuple[Any, int]:
                 message = f"expected a configuration of at most 8 MB; got more ({path})"
                 raise NetworkError(message)
             config = json.loads(text)
-            check_config(config, path)
+            check_config(config, path, old=True)
             if not (isinstance(config, dict) and isinstance(config.get("config"), dict | list)):
                 message = f"expected a configuration of layers; got none ({path}); save it again"
                 raise NetworkError(message)

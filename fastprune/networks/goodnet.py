@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.errors import OutputError
+from fastprune.errors import FormatError, OutputError, first_line
 from fastprune.files.atomic import whole_file
 from fastprune.networks.graph import Call, Graph, replay, trace
 from fastprune.networks.network import Network
 from fastprune.runtime import backend
+
+OWN = "goodnet_"
+"""How the names of G's own operations begin."""
 
 
 def make_repaired(network: Network, channels: NDArray[np.integer]) -> Any:
@@ -62,6 +66,7 @@ def make_goodnet(network: Network, channels: NDArray[np.integer]) -> Any:
         smallest one for class N, else 0 for B's classes and 1 for class N. Its argmax is G's class.
         Layers of B and operations of ``keras.ops`` alone: plain Keras loads it. The prefix is
         computed once for both; B′ is B with the pruned channels held at their value at the cut.
+        Names of B's layers are B's; those of G's own operations begin with :data:`OWN`.
     """
     import keras
 
@@ -79,9 +84,11 @@ def make_goodnet(network: Network, channels: NDArray[np.integer]) -> Any:
     agree = ops.equal(ops.argmax(scores, axis=-1), ops.argmax(repaired, axis=-1))
     agree = ops.expand_dims(agree, axis=-1)
     least = ops.min(scores, axis=-1, keepdims=True)  # argmax takes the first of equals: never N
-    outputs = [ops.where(agree, scores, 0.0), ops.where(agree, least, 1.0)]
-    name = f"{network.model.name}_goodnet"
-    return keras.Model(graph.input, ops.concatenate(outputs, axis=-1), name=name)
+    parts = [ops.where(agree, scores, 0.0), ops.where(agree, least, 1.0)]
+    output = ops.concatenate(parts, axis=-1)
+    own = [*_operations([cut], masked), *_operations([scores, repaired], output)]
+    _name_apart(own, {graph.input.name, *(call.name for call in graph.calls)})
+    return keras.Model(graph.input, output, name=f"{network.model.name}_goodnet")
 
 
 def judges(graph: Graph) -> tuple[Any, Any] | None:
@@ -89,32 +96,42 @@ def judges(graph: Graph) -> tuple[Any, Any] | None:
     if graph.calls[-1].kind != "Concatenate":
         return None
     picked = {id(call.output): call.inputs[0] for call in graph.calls if call.kind == "Argmax"}
-    for call in graph.calls:
+    for call in reversed(graph.calls):  # G's own operations come last; B may have such ones too
         if call.kind == "Equal" and [id(tensor) in picked for tensor in call.inputs] == [True] * 2:
             first, second = (picked[id(tensor)] for tensor in call.inputs)
             return first, second
     return None
 
 
-def save_repaired(
-    network: Network, channels: NDArray[np.integer], stem: Path, images: NDArray[np.float32]
-) -> None:
-    """Save B′ as ``stem.keras`` and ``stem.h5``; read both back and compare them on `images`.
+def save_repaired(model: Any, path: Path, images: NDArray[np.float32]) -> None:
+    """Save B′ in the format that `path` names; read it back and compare it on `images`.
 
     Raises
     ------
+    FormatError
+        When the format cannot hold the network, as ``.h5`` cannot hold calls of ``keras.ops``.
     OutputError
-        When a file cannot be written, or does not predict what B′ does.
+        When the file cannot be written, or does not predict what B′ does.
     """
-    model = make_repaired(network, channels)
-    for suffix in (".keras", ".h5"):
-        _save(model, stem.with_name(stem.name + suffix), scores_of(model, images), images)
+    import keras
+
+    if path.suffix == ".h5":
+        operations = [one for one in model.operations if not isinstance(one, keras.layers.Layer)]
+        if operations:  # some would be read back, as layers of the same name
+            kinds = ", ".join(sorted({type(one).__name__ for one in operations}))
+            message = f".h5 cannot hold calls of keras.ops ({kinds})"
+            raise FormatError(message)
+    _save(model, path, scores_of(model, images), images)
 
 
 def save_goodnet(
-    network: Network, channels: NDArray[np.integer], path: Path, images: NDArray[np.float32]
+    network: Network,
+    channels: NDArray[np.integer],
+    repaired: Any,
+    path: Path,
+    images: NDArray[np.float32],
 ) -> None:
-    """Save G as a ``.keras`` file; read it back and compare it with B and B′ on `images`.
+    """Save G as a ``.keras`` file; read it back and compare it with B and `repaired` on `images`.
 
     Raises
     ------
@@ -123,8 +140,7 @@ def save_goodnet(
     """
     goodnet = make_goodnet(network, channels)
     scores = scores_of(goodnet, images)
-    models = (network.model, make_repaired(network, channels))
-    first, second = (scores_of(model, images).argmax(axis=1) for model in models)
+    first, second = (scores_of(one, images).argmax(axis=1) for one in (network.model, repaired))
     expected = np.where(first == second, first, network.n_classes)
     if not np.array_equal(scores.argmax(axis=1), expected):
         message = f"expected G to agree with B and B′; it does not ({path}); keep B and B′ instead"
@@ -141,22 +157,34 @@ def _save(
     model: Any, path: Path, expected: NDArray[np.float32], images: NDArray[np.float32]
 ) -> None:
     """Save a model, read it back as plain Keras would, and compare what it predicts."""
+    with whole_file(path) as temporary:
+        try:
+            found = scores_of(_through_file(model, temporary), images)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # Keras raises whatever its layers happen to raise
+            message = f"{path.suffix} cannot hold this network ({first_line(error)})"
+            raise FormatError(message) from error
+        if not np.array_equal(found, expected):
+            message = (
+                f"expected {path.name} to predict what was saved; it differs by up to "
+                f"{np.abs(found - expected).max():.2g} ({path})"
+            )
+            raise OutputError(message)
+
+
+def _through_file(model: Any, path: Path) -> Any:
+    """Return a model saved and loaded again, without Keras's talk of ``.h5`` as legacy."""
     import keras
     from absl import logging
 
     level = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)  # Keras calls .h5 legacy; the lab's eval.py asks for it
+    logging.set_verbosity(logging.ERROR)  # the lab's eval.py asks for .h5
     try:
-        with whole_file(path) as temporary, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            model.save(temporary)
-            found = scores_of(keras.saving.load_model(temporary, compile=False), images)
-            if not np.array_equal(found, expected):
-                message = (
-                    f"expected {path.name} to predict what was saved; it differs by up to "
-                    f"{np.abs(found - expected).max():.2g} ({path})"
-                )
-                raise OutputError(message)
+            model.save(path)
+            return keras.saving.load_model(path, compile=False)
     finally:
         logging.set_verbosity(level)
 
@@ -166,7 +194,31 @@ def _copy(network: Network) -> Any:
 
     model = keras.models.clone_model(network.model)
     model.set_weights(network.model.get_weights())
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # it computes with values derived from its weights
     return model
+
+
+def _operations(inputs: list[Any], output: Any) -> list[Any]:
+    """Return the operations that make `output` of `inputs`."""
+    import keras
+
+    made: list[Any] = keras.Function(inputs, output).operations
+    return made
+
+
+def _name_apart(operations: list[Any], taken: set[str]) -> None:
+    """Name operations anew, none of them as in `taken`.
+
+    Keras numbers them by itself as ``where``, ``concatenate`` …, and refuses a network that has a
+    name twice; it calls layers so as well.
+    """
+    for operation in operations:
+        stem = f"{OWN}{type(operation).__name__.lower()}"
+        names = (f"{stem}_{index}" if index else stem for index in itertools.count())
+        operation.name = next(name for name in names if name not in taken)
+        taken.add(operation.name)
 
 
 def _named(graph: Graph, name: str) -> Call:

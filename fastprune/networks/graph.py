@@ -1,16 +1,21 @@
-"""The graph of a network: its calls in order, and replaying parts of it."""
+"""The graph of a network: its calls in order, which tensors every path crosses, replaying it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from fastprune.errors import NetworkError
-
-MAX_VALUES = 1 << 26
-"""Values of one image behind one layer: a batch of 16 takes 4 GiB. VGG-16 at 224 x 224 has 2^22."""
+from fastprune.networks.layer_checks import (
+    changes_nothing,
+    check_inference,
+    check_nested,
+    check_output,
+    check_shape,
+    trains_by_default,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +67,31 @@ class Graph:
     output: Any
     calls: tuple[Call, ...]
 
+    @cached_property
+    def readers(self) -> Mapping[int, Sequence[Call]]:
+        """The calls that take a tensor, by its ``id``."""
+        found: dict[int, list[Call]] = {}
+        for call in self.calls:
+            for tensor in {id(item) for item in call.inputs}:
+                found.setdefault(tensor, []).append(call)
+        return found
+
+    @cached_property
+    def crossings(self) -> frozenset[int]:
+        """The ``id`` of every tensor that all paths from `input` to `output` cross.
+
+        Every call lies on such a path, so that a path leads around a tensor if and only if one made
+        before it is read after it.
+        """
+        tensors = (self.input, *(call.output for call in self.calls))
+        last = {id(item): index for index, call in enumerate(self.calls, 1) for item in call.inputs}
+        found, reach = set(), 0
+        for index, tensor in enumerate(tensors):
+            if reach <= index:
+                found.add(id(tensor))
+            reach = max(reach, last.get(id(tensor), index))
+        return frozenset(found)
+
 
 def trace(model: Any, *, finite: bool = True) -> Graph:
     """Read a network's graph.
@@ -99,9 +129,9 @@ def trace(model: Any, *, finite: bool = True) -> Graph:
         _check_weights(model)
     shape, dtype, name = inputs[0].shape[1:], inputs[0].dtype, inputs[0].name
     start = keras.Input(shape, dtype=dtype, name=name)
-    calls: list[Call] = []
-    end = _unfold(model, start, calls, {})
-    return Graph(start, end, _between(calls, start, end))
+    unfolding = _Unfolding()
+    end = unfolding.run(model, start)
+    return Graph(start, end, _between(unfolding.calls, start, end))
 
 
 def replay(calls: Iterable[Call], values: Mapping[int, Any], output: Any) -> Any:
@@ -134,86 +164,77 @@ def replay(calls: Iterable[Call], values: Mapping[int, Any], output: Any) -> Any
     return known[id(output)]
 
 
-def readers(graph: Graph, tensor: Any) -> list[Call]:
-    """Return the calls that take `tensor`."""
-    return [call for call in graph.calls if any(item is tensor for item in call.inputs)]
+class _Unfolding:
+    """Calls every layer of a network on a graph of its own, nested models layer by layer.
 
+    Attributes
+    ----------
+    calls : list of Call
+        What was called, in order.
+    """
 
-def _unfold(model: Any, tensor: Any, calls: list[Call], names: dict[str, Any]) -> Any:
-    """Call every layer of `model` on `tensor` in turn, nested models layer by layer."""
-    import keras
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self._names: dict[str, Any] = {}
 
-    def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(operation, keras.Model):
-            if len(keras.tree.flatten((args, operation.inputs, operation.outputs))) != 3:
-                message = (
-                    f"expected nested networks of one input and one output; got {operation.name!r} "
-                    f"({model.name}); build the network without nesting it"
-                )
-                raise NetworkError(message)
-            return _unfold(operation, keras.tree.flatten(args)[0], calls, names)
-        owner = names.setdefault(operation.name, operation)
-        _check_operation(operation, owner, training=kwargs.get("training"), of=model.name)
-        output = operation(*args, **kwargs)
-        _check_output(output, operation.name, of=model.name)
+    def run(self, model: Any, tensor: Any) -> Any:
+        """Call the layers of `model` in turn; return what they make of `tensor`."""
+        import keras
+
+        def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._call(str(model.name), operation, args, kwargs)
+
+        if isinstance(model, keras.Sequential | keras.layers.Pipeline):
+            for layer in model.layers:
+                tensor = call(layer, tensor)
+            return tensor
+        if not hasattr(model, "_run_through_graph"):
+            message = (
+                f"expected a Functional or Sequential network; got {type(model).__name__} "
+                f"({model.name}); rebuild it with keras.Model(inputs, outputs)"
+            )
+            raise NetworkError(message)
+        # The walk behind keras.models.clone_model, which hands out a clone instead of the tensors.
+        structure = keras.tree.pack_sequence_as(model.input, [tensor])
+        result = model._run_through_graph(structure, operation_fn=lambda layer: layer, call_fn=call)
+        return keras.tree.flatten(result)[0]
+
+    def _call(self, where: str, operation: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        import keras
+
         tensors = tuple(
             item for item in keras.tree.flatten((args, kwargs))
             if isinstance(item, keras.KerasTensor)
         )  # fmt: skip
-        calls.append(Call(operation, args, kwargs, tensors, output))
+        as_trained = trains_by_default(operation)
+        if as_trained:
+            kwargs = {**kwargs, "training": False}
+        check_inference(operation, kwargs, where)
+        if isinstance(operation, keras.Model | keras.layers.Pipeline):
+            check_nested(operation, tensors, where)
+            return self.run(operation, tensors[0])
+        if changes_nothing(operation, tensors):
+            return tensors[0]
+        self._check_name(operation)
+        output = operation(*args, **kwargs)
+        check_output(operation, output, where)
+        if as_trained:
+            check_shape(operation, tensors[0], output, where)
+        self.calls.append(Call(operation, args, kwargs, tensors, output))
         return output
 
-    if isinstance(model, keras.Sequential):
-        for layer in model.layers:
-            tensor = call(layer, tensor)
-        return tensor
-    if not hasattr(model, "_run_through_graph"):
-        message = (
-            f"expected a Functional or Sequential network; got {type(model).__name__} "
-            f"({model.name}); rebuild it with keras.Model(inputs, outputs)"
-        )
-        raise NetworkError(message)
-    # The walk behind keras.models.clone_model, which hands out a clone instead of the tensors.
-    structure = keras.tree.pack_sequence_as(model.input, [tensor])
-    result = model._run_through_graph(structure, operation_fn=lambda layer: layer, call_fn=call)
-    return keras.tree.flatten(result)[0]
-
-
-def _check_operation(operation: Any, owner: Any, *, training: object, of: str) -> None:
-    """Refuse names that cannot be shown or that another layer owns, and layers in training."""
-    if not operation.name.isprintable():
-        message = f"expected layer names that can be printed; got {operation.name!r}"
-        raise NetworkError(message)
-    if owner is not operation:
-        message = (
-            f"expected layers with names of their own; got two named {operation.name!r}; "
-            "rename one (layer.name = ...) and save the network again"
-        )
-        raise NetworkError(message)
-    if training:
-        message = (
-            f"expected layers as they are at inference; got {operation.name!r} with "
-            f"training=True ({of}); build the network without it"
-        )
-        raise NetworkError(message)
-
-
-def _check_output(output: Any, name: str, *, of: str) -> None:
-    """Refuse several outputs, and one that no memory holds."""
-    import keras
-
-    if not isinstance(output, keras.KerasTensor):
-        message = (
-            f"expected layers of one output; got several of {name!r} ({of}); use a network "
-            "without it"
-        )
-        raise NetworkError(message)
-    if math.prod(size or 1 for size in output.shape[1:]) > MAX_VALUES:
-        message = (
-            f"expected layers of at most {MAX_VALUES:,} values per image; got "
-            f"{output.shape[1:]} of {name!r} ({of}); use a smaller network"
-        )
-        raise NetworkError(message)
+    def _check_name(self, operation: Any) -> None:
+        """Refuse names that cannot be printed, and those of two layers."""
+        if not operation.name.isprintable():
+            message = f"expected layer names that can be printed; got {operation.name!r}"
+            raise NetworkError(message)
+        owner = self._names.setdefault(operation.name, operation)
+        if owner is not operation:
+            message = (
+                f"expected layers with names of their own; got two named {operation.name!r}; "
+                "rename one (layer.name = ...) and save the network again"
+            )
+            raise NetworkError(message)
 
 
 def _check_weights(model: Any) -> None:
@@ -237,7 +258,8 @@ def _between(calls: Sequence[Call], start: Any, end: Any) -> tuple[Call, ...]:
         if id(call.output) in wanted:
             kept.append(call)
             wanted.update(id(tensor) for tensor in call.inputs)
-    if id(start) not in wanted:
-        message = "expected class scores that depend on the image; got a network that ignores it"
+    if id(start) not in wanted or not kept:
+        ignores = "ignores it" if kept else "gives the image itself"
+        message = f"expected class scores that depend on the image; got a network that {ignores}"
         raise NetworkError(message)
     return tuple(reversed(kept))

@@ -1,6 +1,6 @@
 """Network files: checked, then loaded by Keras, never compiled.
 
-Keras since 2.2 wrote them; what its newest release no longer reads is put right first.
+Keras since 2.2 wrote them; what Keras 3 does not read is put right first (see `old_configs`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from fastprune.errors import NetworkError, first_line
-from fastprune.networks.file_checks import as_text, check_archive, check_hdf5
+from fastprune.networks.file_checks import as_text, check_archive, check_config, check_hdf5
 from fastprune.networks.lab_deepid import deepid
+from fastprune.networks.old_configs import modernise
 
 SPARE_WEIGHTS = 1 << 20
 """Weights that a network may have beyond those in its file: states of random generators."""
@@ -60,13 +61,15 @@ def load_model(path: Path) -> Any:
     config, stored = check_hdf5(path)
     if config is None:
         return _load_deepid_weights(path, stored)
-    if not _lacks_input(config):
+    new = _modernised(config, path)
+    check_config(new, path)
+    if new == config:
         return _load_with_keras(path, stored)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copy(path, folder))
         with h5py.File(copy, "a") as file:
-            file.attrs["model_config"] = json.dumps(_with_input(config))
-        return _load_with_keras(copy, stored)
+            file.attrs["model_config"] = json.dumps(new)
+        return _load_with_keras(copy, stored, path)
 
 
 def fingerprint(path: Path) -> str:
@@ -96,44 +99,35 @@ def written_by(path: Path) -> str:
     return f"Keras {found}"
 
 
-def _lacks_input(config: dict[str, Any]) -> bool:
-    """Return whether a Sequential was written before Keras 2.4: its first layer has the shape."""
-    layers = config["config"]
-    layers = layers.get("layers") if isinstance(layers, dict) else layers
-    if not (isinstance(layers, list) and layers and isinstance(layers[0], dict)):
-        return False
-    first = layers[0].get("config")
-    return (
-        config.get("class_name") == "Sequential"
-        and layers[0].get("class_name") != "InputLayer"
-        and isinstance(first, dict)
-        and "batch_input_shape" in first
-    )
+def _modernised(config: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return a configuration in the words of Keras 3, if an older one wrote it."""
+    if re.match(r"Keras [3-9]", written_by(path)):
+        return config
+    try:
+        return modernise(config, path)
+    except NetworkError:
+        raise
+    except Exception as error:  # a stranger's configuration may be of any shape
+        message = (
+            f"expected a configuration as Keras 2 writes it; got one that is not ({path}); save "
+            "the network again with model.save()"
+        )
+        raise NetworkError(message) from error
 
 
-def _with_input(config: dict[str, Any]) -> dict[str, Any]:
-    """Give such a Sequential an InputLayer: Keras 3 takes the batch's axis for one of the image."""
-    inner = config["config"]
-    inner = inner if isinstance(inner, dict) else {"name": "sequential", "layers": inner}
-    first, *others = inner["layers"]
-    settings = dict(first["config"])
-    shape = {"batch_input_shape": settings.pop("batch_input_shape"), "name": "input"}
-    start = {"class_name": "InputLayer", "config": shape}
-    layers = [start, {**first, "config": settings}, *others]
-    return {**config, "config": {**inner, "layers": layers}}
-
-
-def _load_with_keras(path: Path, stored: int) -> Any:
+def _load_with_keras(path: Path, stored: int, named: Path | None = None) -> Any:
+    """Load a checked file of so many weights; errors name the file that it is a copy of."""
     import keras
 
-    with _no_more_weights_than(stored, path), warnings.catch_warnings():
+    shown = named or path
+    with _no_more_weights_than(stored, shown), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of input shapes in the files of Keras 2
         try:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # Keras raises whatever its deserialisers happen to raise
             message = (
                 f"expected a network that Keras {keras.version()} can load; got "
-                f"{first_line(error)} ({path}); save it again with a newer Keras"
+                f"{first_line(error)} ({shown}); save it again with a newer Keras"
             )
             raise NetworkError(message) from error
 

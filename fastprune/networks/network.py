@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from fastprune.errors import NetworkError
 from fastprune.networks import loading
-from fastprune.networks.cuts import PRUNABLE, Cut, crossed, cuts
+from fastprune.networks.cuts import Cut, choose
 from fastprune.networks.graph import Call, Graph, replay, trace
+from fastprune.networks.layer_kinds import activation_name, activation_of
 from fastprune.runtime import backend
 
 
@@ -53,6 +54,11 @@ class Network:
         return str(self.model.name) if self.path is None else self.path.stem
 
     @property
+    def where(self) -> str:
+        """What messages call the network: its file, or its model's name."""
+        return str(self.model.name if self.path is None else self.path)
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of an image."""
         height, width, channels = self.graph.input.shape[1:]
@@ -83,7 +89,7 @@ class Network:
         import keras
 
         pruned = self.cut.prune
-        activation = getattr(pruned.operation, "activation", None) or (lambda x: x)
+        activation = activation_of(pruned.operation) or (lambda x: x)
         zero = activation(keras.ops.zeros((1, *pruned.output.shape[1:]), pruned.output.dtype))
         value = replay(self.cut.chain, {id(pruned.output): zero}, self.cut.layer.output)
         return np.ascontiguousarray(backend.to_numpy(value)[0], np.float32)
@@ -166,7 +172,7 @@ def load_network(source: str | Path | Any, *, cut_layer: str | None = None) -> N
     graph = trace(model)
     where = str(path) if path is not None else str(model.name)
     check_shapes(graph, where)
-    cut = _choose(graph, cut_layer, where)
+    cut = choose(graph, cut_layer, where)
     _check_types(graph, cut, where)
     return Network(
         model=_flat(graph, model.name),
@@ -236,9 +242,8 @@ def check_shapes(graph: Graph, where: str) -> None:
 def ending(graph: Graph, scores: Any) -> str:
     """Return the name of the activation that gives a network's scores; linear for none."""
     last = next(call for call in graph.calls if call.output is scores)
-    if hasattr(last.operation, "activation"):
-        return str(getattr(last.operation.activation, "__name__", "linear"))
-    return "softmax" if last.kind == "Softmax" else "linear"
+    name = activation_name(last.operation)
+    return "softmax" if "Softmax" in (last.kind, name) else name
 
 
 def _check_types(graph: Graph, cut: Cut, where: str) -> None:
@@ -249,44 +254,6 @@ def _check_types(graph: Graph, cut: Cut, where: str) -> None:
                 f"{call.name!r} ({where}); save the network with the float32 policy"
             )
             raise NetworkError(message)
-
-
-def _choose(graph: Graph, cut_layer: str | None, where: str) -> Cut:
-    """Return the cut that is named, or the last; raise NetworkError when there is none."""
-    found = cuts(graph)
-    convolutions = [call for call in graph.calls if call.kind in PRUNABLE]
-    if any(getattr(call.operation, "data_format", "") == "channels_first" for call in convolutions):
-        message = f"expected channels-last convolutions; got channels-first ones ({where})"
-        raise NetworkError(message)
-    if cut_layer is None:
-        if found:
-            return found[-1]
-        tried = ", ".join(call.name for call in convolutions) or "none"
-        message = (
-            "expected a convolution whose channels alone feed a tensor that every path to the "
-            f"class scores crosses; got none ({where}; convolutions: {tried}); layers lie beside "
-            "every one of them, so pruning a channel there is not one step of a sweep"
-        )
-        raise NetworkError(message)
-    serving = {
-        call.name: _until(cut, call)
-        for cut in found
-        for call in (cut.prune, *cut.chain)
-        if crossed(graph, call.output)
-    }
-    if cut_layer not in serving:
-        message = (
-            f"expected cut_layer to be one of {', '.join(serving) or 'none'}; got {cut_layer!r} "
-            f"({where}); name one of these or leave it out"
-        )
-        raise NetworkError(message)
-    return serving[cut_layer]
-
-
-def _until(cut: Cut, layer: Call) -> Cut:
-    """Return `cut` moved up to an earlier layer of its chain."""
-    chain = () if layer is cut.prune else cut.chain[: cut.chain.index(layer) + 1]
-    return Cut(cut.prune, layer, chain)
 
 
 def _digest(model: Any) -> str:

@@ -36,9 +36,11 @@ def scores(name: str, evidence: Evidence) -> FloatArray:
 
     Notes
     -----
-    ``max`` is the signed maximum and ``apoz`` counts exact zeros: behind a ReLU they are what their
-    sources mean. Of a layer that may give negative values ``max`` can be below 0 and ``apoz`` is
-    nearly 0 for every channel, so that its order says little.
+    ``ascending`` and ``descending`` take the signed mean, ``max`` the signed maximum, and ``apoz``
+    counts exact zeros: behind a ReLU they are what their sources mean. Of a layer that gives
+    negative values the least mean is the most negative one, not the least active, and ``apoz`` is
+    nearly 0 for every channel; ``mean-abs``, which equals ``ascending`` behind a ReLU, still finds
+    the least active. :func:`fastprune.orders.ranking.order_warnings` says where that matters.
 
     References
     ----------
@@ -51,6 +53,8 @@ def scores(name: str, evidence: Evidence) -> FloatArray:
     kernel = evidence.kernel.reshape(-1, evidence.kernel.shape[-1]).T.astype(np.float64)
     if word in ("ascending", "descending"):
         return clean.means
+    if word == "mean-abs":
+        return clean.magnitudes
     if word == "max":
         return clean.maxima
     if word == "apoz":

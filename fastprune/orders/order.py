@@ -18,6 +18,7 @@ Order: TypeAlias = str | Path | Sequence[int] | NDArray[np.integer]
 MEANINGS = {
     "ascending": "mean activation, smallest first",
     "descending": "mean activation, largest first",
+    "mean-abs": "mean |activation|, smallest first",
     "max": "largest activation, smallest first",
     "apoz": "average percentage of zeros, most zeros first",
     "l1": "L1 norm of the kernel, smallest first",

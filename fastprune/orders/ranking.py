@@ -14,9 +14,16 @@ from numpy.typing import NDArray
 from fastprune.errors import OptionError
 from fastprune.orders.criteria import ordered, scores
 from fastprune.orders.order import Order, is_criterion, read_indices
-from fastprune.orders.statistics import Evidence
+from fastprune.orders.statistics import ActivationStatistics, Evidence
 
 RANK_ON = ("cut", "prune")
+
+SHARE = 0.05
+"""Part of all |activation| that is worth a warning when an order prunes it too soon: the small
+negative parts of GELU and SiLU stay below, a layer as negative as positive is far above."""
+
+SPREAD = 1e-3
+"""Shares of zeros that lie closer than this tell no channels apart."""
 
 
 def make_order(order: Order, values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -74,11 +81,14 @@ class Ranked:
         Channels in the order in which they are pruned.
     scores : list of ndarray of float64, shape (n_channels,), or None
         What each order's criterion says of each channel; None for orders without one.
+    warnings : list of list of str
+        What :func:`order_warnings` says of each order.
     """
 
     means: NDArray[np.float64]
     orders: list[NDArray[np.int64]]
     scores: list[NDArray[np.float64] | None]
+    warnings: list[list[str]]
 
 
 def rank(orders: Sequence[Order], evidence: Evidence) -> Ranked:
@@ -95,7 +105,99 @@ def rank(orders: Sequence[Order], evidence: Evidence) -> Ranked:
         make_order(order, means if values is None else values)
         for order, values in zip(orders, scored, strict=True)
     ]
-    return Ranked(means, made, scored)
+    return Ranked(means, made, scored, [order_warnings(order, evidence) for order in orders])
+
+
+def order_warnings(order: Order, evidence: Evidence) -> list[str]:
+    """Return what a user should know of an order whose criterion does not suit the activations.
+
+    Parameters
+    ----------
+    order : order
+        As for :func:`make_order`.
+    evidence : Evidence
+        What is known of the channels.
+
+    Returns
+    -------
+    list of str
+        A line for ``ascending`` and ``descending`` where activations are negative and the channels
+        pruned at some step hold :data:`SHARE` more or less of all |activation| than in the order of
+        ``mean-abs``; for ``max`` where channels that are never positive hold so much more; for
+        ``apoz`` where the shares of zeros of all live channels lie within :data:`SPREAD`. Mostly
+        there is none.
+    """
+    name, clean = str(order) if is_criterion(order) else "", evidence.clean
+    if name in ("ascending", "descending"):
+        found = _mean_problem(name, clean)
+    elif name == "max":
+        found = _maximum_problem(clean)
+    elif name == "apoz":
+        found = _zeros_problem(clean)
+    else:
+        return []
+    if found is None:
+        return []
+    wanted, got, effect = found
+    where = f" ({evidence.layer})" if evidence.layer else ""
+    return [f"expected {wanted}; got {got}{where}: {effect}; take --order mean-abs"]
+
+
+def _mean_problem(name: str, clean: ActivationStatistics) -> tuple[str, str, str] | None:
+    held, right = (
+        _held(ordered(name, values), clean.magnitudes) for values in (clean.means, clean.magnitudes)
+    )
+    step = int(np.argmax(np.abs(held - right)))
+    if not abs(held[step] - right[step]) >= SHARE:
+        return None
+    negative = int((clean.means < 0).sum())
+    what = "the most negative" if negative else "those that cancel out"
+    end = "first" if name == "ascending" else "last"
+    return (
+        "activations of 0 or more to order channels by their mean",
+        f"negative ones, and a negative mean in {negative} of {len(held)} channels",
+        f"{what} are pruned {end}, not the least active (the first {step + 1} hold "
+        f"{held[step]:.0%} of all |activation|, {right[step]:.0%} in order of mean |activation|)",
+    )
+
+
+def _maximum_problem(clean: ActivationStatistics) -> tuple[str, str, str] | None:
+    negative = int((clean.maxima < 0).sum())
+    if not negative:
+        return None
+    held, right = (
+        _held(ordered(name, values), clean.magnitudes)[:negative]
+        for name, values in (("max", clean.maxima), ("mean-abs", clean.magnitudes))
+    )
+    step = int(np.argmax(held - right))
+    if not held[step] - right[step] >= SHARE:
+        return None
+    return (
+        "channels whose largest activation is 0 or more to order them by it",
+        f"{negative} of {len(clean.maxima)} that are never positive",
+        f"the most negative of these are pruned first, not the least active (the first {step + 1} "
+        f"hold {held[step]:.0%} of all |activation|, {right[step]:.0%} in order of mean "
+        "|activation|)",
+    )
+
+
+def _zeros_problem(clean: ActivationStatistics) -> tuple[str, str, str] | None:
+    live = clean.zero_shares[clean.zero_shares < 1]
+    if len(live) < 2 or not np.ptp(live) < SPREAD:
+        return None
+    return (
+        "channels that differ in how often they are exactly 0 to order them by it",
+        f"shares of zeros of {live.min():.2%} to {live.max():.2%} in {len(live)} live channels",
+        "their order is that of their indices, or chance",
+    )
+
+
+def _held(order: NDArray[np.int64], magnitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the part of all |activation| that the first 1, 2, … channels of an order hold."""
+    whole = magnitudes.sum()
+    if not (0 < whole < np.inf):
+        return np.zeros(len(order))
+    return np.asarray(np.cumsum(magnitudes[order]) / whole)
 
 
 def _permutation(order: NDArray[Any], n_channels: int, where: str) -> NDArray[np.int64]:

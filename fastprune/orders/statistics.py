@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 
 
 class ActivationStatistics:
-    """Sum, maximum and number of zeros of each channel over a stream of activations.
+    """Sums, maximum and number of zeros of each channel over a stream of activations.
 
     Parameters
     ----------
@@ -27,6 +27,7 @@ class ActivationStatistics:
 
     def __init__(self, n_channels: int, *, extremes: bool = False) -> None:
         self._sums = np.zeros(n_channels, np.float64)
+        self._magnitudes = np.zeros(n_channels, np.float64)
         self._maxima = np.full(n_channels, -np.inf)
         self._zeros = np.zeros(n_channels, np.int64)
         self._count = 0
@@ -34,7 +35,9 @@ class ActivationStatistics:
 
     def add(self, activations: Any) -> None:
         """Add activations, float32 (images, …, channels), an array or a backend tensor."""
-        self._sums += backend.channel_sums(activations)
+        sums, magnitudes = backend.channel_sums(activations)
+        self._sums += sums
+        self._magnitudes += magnitudes
         self._count += int(np.prod(activations.shape[:-1]))
         if self.extremes:
             maxima, zeros = backend.channel_extremes(activations)
@@ -45,6 +48,14 @@ class ActivationStatistics:
     def means(self) -> FloatArray:
         """Mean of each channel, summed in float64, float64 (channels,)."""
         return self._sums / max(self._count, 1)
+
+    @property
+    def magnitudes(self) -> FloatArray:
+        """Mean |activation| of each channel, float64 (channels,).
+
+        Of channels that are never negative it equals :attr:`means`, bit for bit.
+        """
+        return self._magnitudes / max(self._count, 1)
 
     @property
     def maxima(self) -> FloatArray:
@@ -69,11 +80,14 @@ class Evidence:
         Of the prune layer.
     backdoored : dict of str to ActivationStatistics
         Of the backdoored sets that an oracle looks at.
+    layer : str
+        Name of the layer whose activations these are.
     """
 
     clean: ActivationStatistics
     kernel: NDArray[np.float32]
     backdoored: Mapping[str, ActivationStatistics] = field(default_factory=dict)
+    layer: str = ""
 
 
 def prune_kernel(layer: Any) -> NDArray[np.float32]:

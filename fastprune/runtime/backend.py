@@ -100,15 +100,28 @@ def to_numpy(tensor: Any) -> NDArray[Any]:
     return np.asarray(tensor.numpy() if hasattr(tensor, "numpy") else tensor)
 
 
-def channel_sums(activations: Any) -> NDArray[np.float64]:
-    """Sum activations (images, …, channels) over all but the last axis, in float64."""
+def channel_sums(activations: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum activations (images, …, channels), and their magnitudes, over all but the last axis.
+
+    Sums are float64, (channels,). Where no activation is negative both are the same array: finding
+    the least one takes 6 us for 96 images of the lab, whose prefix takes 5 ms, and summing
+    magnitudes would take 70.
+    """
     import keras
 
     if on_accelerator() and name() != "jax":  # jax has no float64 unless it is switched on
         wide = keras.ops.cast(activations, "float64")
-        return np.asarray(to_numpy(keras.ops.sum(wide, axis=tuple(range(len(wide.shape) - 1)))))
+        axes = tuple(range(len(wide.shape) - 1))
+        sums = np.asarray(to_numpy(keras.ops.sum(wide, axis=axes)))
+        if not to_numpy(keras.ops.min(activations, initial=0)) < 0:
+            return sums, sums
+        return sums, np.asarray(to_numpy(keras.ops.sum(keras.ops.abs(wide), axis=axes)))
     host = to_numpy(activations)
-    return np.asarray(host.reshape(-1, host.shape[-1]).sum(axis=0, dtype=np.float64))
+    flat = host.reshape(-1, host.shape[-1])
+    sums = np.asarray(flat.sum(axis=0, dtype=np.float64))
+    if not flat.min(initial=0) < 0:
+        return sums, sums
+    return sums, np.asarray(np.abs(flat).sum(axis=0, dtype=np.float64))
 
 
 def channel_extremes(activations: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

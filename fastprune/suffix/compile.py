@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.networks.graph import Call
-from fastprune.suffix.program import Builder, NotUnderstood, Program
+from fastprune.suffix.builder import Builder, NotUnderstood
+from fastprune.suffix.program import Program
 from fastprune.suffix.translate import TRANSLATORS
 
 

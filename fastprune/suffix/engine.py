@@ -38,11 +38,40 @@ class Block:
     channels: NDArray[np.int64] | None
     images: int
 
+    def first(self, images: int) -> Block:
+        """Return the block of its first images, at most `images` of them."""
+        values = self.values[:images]
+        return Block(values, self.channels, len(values))
+
     def places(self, n_channels: int) -> NDArray[np.int64]:
         """Return where each channel lies in `values`, -1 for those that are left out."""
         places = np.full(n_channels, -1)
         places[self.channels] = np.arange(self.values.shape[2])
         return places
+
+
+CLEAR, NEAR_TIE, ALL_EQUAL, NO_NUMBER = range(4)
+"""What plain scores of an image are: clearly one class's, a near-tie, a near-tie of all classes, or
+not all finite."""
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """Scores that name no class: figures made of them would mean nothing.
+
+    Attributes
+    ----------
+    image : int
+        Index of the image in its block.
+    n_pruned : int
+        The step.
+    state : int
+        :data:`ALL_EQUAL`, of B alone, or :data:`NO_NUMBER`.
+    """
+
+    image: int
+    n_pruned: int
+    state: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +84,13 @@ class Steps:
         Class at each ``n_pruned``.
     near_ties : ndarray of bool, shape (n_channels + 1, images)
         Whether the two best scores are closer than float32 can tell.
+    unusable : Unusable or None
+        The first image whose scores name no class, if there is one.
     """
 
     classes: NDArray[np.int32]
     near_ties: NDArray[np.bool_]
+    unusable: Unusable | None = None
 
 
 class Engine(Protocol):
@@ -98,7 +130,7 @@ def decide_again(
     order: NDArray[np.int64],
     classes: NDArray[np.int32],
     near_ties: NDArray[np.bool_],
-) -> None:
+) -> Unusable | None:
     """Give near-ties the class that a plain forward of the image gives.
 
     Parameters
@@ -111,17 +143,43 @@ def decide_again(
         Channels in the order in which they are pruned.
     classes, near_ties : ndarray, shape (images, n_channels + 1)
         Classes are changed where `near_ties` is set.
+
+    Returns
+    -------
+    Unusable or None
+        The first of them whose plain scores name no class.
     """
     images, steps = (part.astype(np.int32) for part in np.nonzero(near_ties))
     rank = ranks(order)
+    unusable = None
     for start in range(0, len(images), plain.pairs):
         part = slice(start, start + plain.pairs)
         rows, where = np.unique(images[part], return_inverse=True)
         cut = np.repeat(plain.pruned[None], len(rows), axis=0)
         flat = cut.reshape(len(rows), -1, len(order))
         flat[:, :, block.channels] = block.values[rows]
-        found, _ = plain.pairs_of(cut, where.astype(np.int32), steps[part], rank)
+        found, states = plain.pairs_of(cut, where.astype(np.int32), steps[part], rank)
         classes[images[part], steps[part]] = found
+        unusable = unusable or first_unusable(images[part], steps[part], states)
+    return unusable
+
+
+def first_unusable(
+    images: NDArray[np.int32], steps: NDArray[np.int32], states: NDArray[np.integer]
+) -> Unusable | None:
+    """Return the first of some pairs of image and step whose scores name no class.
+
+    Equal scores of all classes are B's fault alone: a network without channels has nothing to say.
+
+    Examples
+    --------
+    >>> first_unusable(np.array([4, 5]), np.array([7, 0]), np.array([ALL_EQUAL, ALL_EQUAL])).image
+    5
+    """
+    bad = np.flatnonzero((states == NO_NUMBER) | ((states == ALL_EQUAL) & (steps == 0)))
+    if not len(bad):
+        return None
+    return Unusable(int(images[bad[0]]), int(steps[bad[0]]), int(states[bad[0]]))
 
 
 def ranks(order: NDArray[np.int64]) -> NDArray[np.int32]:

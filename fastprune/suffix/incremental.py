@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastprune.suffix import kernels
 from fastprune.suffix.engine import TOLERANCE, Block, Steps, decide_again, live_block
 from fastprune.suffix.keras_engine import KerasEngine
-from fastprune.suffix.program import Program
+from fastprune.suffix.program import Program, check_call
 
 
 class IncrementalEngine:
@@ -42,10 +42,12 @@ class IncrementalEngine:
         near_ties = np.empty(classes.shape, bool)
         program = self.program
         room = kernels.make_room(program.base.size, int(program.sizes[3]))
+        places = block.places(len(order))
+        check_call(program, block.values, places, order)
         kernels.sweep_images(
-            block.values, block.places(len(order)), order, self._pruned, room, program.base,
+            block.values, places, order, self._pruned, room, program.base,
             program.weights, program.shares, program.operations, program.blocks, program.taps,
             program.sizes, np.float32(TOLERANCE), classes, near_ties,
         )  # fmt: skip
-        decide_again(self.plain, block, order, classes, near_ties)
-        return Steps(classes.T, near_ties.T)
+        unusable = decide_again(self.plain, block, order, classes, near_ties)
+        return Steps(classes.T, near_ties.T, unusable)

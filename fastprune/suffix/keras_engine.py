@@ -9,7 +9,18 @@ from numpy.typing import NDArray
 
 from fastprune.runtime import backend
 from fastprune.suffix import kernels
-from fastprune.suffix.engine import TOLERANCE, Block, Steps, fill_down, ranks
+from fastprune.suffix.engine import (
+    ALL_EQUAL,
+    CLEAR,
+    NEAR_TIE,
+    NO_NUMBER,
+    TOLERANCE,
+    Block,
+    Steps,
+    fill_down,
+    first_unusable,
+    ranks,
+)
 
 PAIRS = 4096
 """Pairs of image and step per call of the suffix at most: fills a CPU's caches."""
@@ -66,27 +77,31 @@ class KerasEngine:
         rank = ranks(order)
         changes = np.ones((channels + 1, block.images), bool)
         changes[1:] = awake[:, order].T
+        changes[-1, 1:] = False  # without any channel all images look the same
         steps, images = (part.astype(np.int32) for part in np.nonzero(changes))
         found = np.empty(len(steps), np.int32)
-        near = np.empty(len(steps), bool)
+        states = np.empty(len(steps), np.int32)
         for start in range(0, len(steps), self.pairs):
             part = slice(start, min(start + self.pairs, len(steps)))
-            found[part], near[part] = self.pairs_of(cut, images[part], steps[part], rank)
+            found[part], states[part] = self.pairs_of(cut, images[part], steps[part], rank)
         classes = np.zeros((channels + 1, block.images), np.int32)
         near_ties = np.zeros((channels + 1, block.images), bool)
-        classes[steps, images], near_ties[steps, images] = found, near
-        return Steps(fill_down(classes, changes), fill_down(near_ties, changes))
+        classes[steps, images], near_ties[steps, images] = found, states > 0
+        unusable = first_unusable(images, steps, states)
+        classes, near_ties = fill_down(classes, changes), fill_down(near_ties, changes)
+        classes[-1], near_ties[-1] = classes[-1, 0], near_ties[-1, 0]
+        return Steps(classes, near_ties, unusable)
 
     def pairs_of(
         self, cut: Any, images: NDArray[np.int32], steps: NDArray[np.int32], rank: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        """Evaluate pairs of image and step: classes and near-ties, shape (pairs,) each."""
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Evaluate pairs of image and step: classes and states, shape (pairs,); see `decide`."""
         count = len(images)
         if backend.fixed_shapes():
             size = min(self.pairs, max(16, 1 << (count - 1).bit_length()))
             images, steps = (np.resize(part, size) for part in (images, steps))
-        found, near = self._evaluate(cut, images, steps, rank)
-        return backend.to_numpy(found)[:count], backend.to_numpy(near)[:count]
+        found, states = self._evaluate(cut, images, steps, rank)
+        return backend.to_numpy(found)[:count], backend.to_numpy(states)[:count]
 
     def _awake(self, cut: Any) -> NDArray[np.bool_]:
         """Return which channels differ from their pruned value, bool (images, channels)."""
@@ -103,20 +118,25 @@ class KerasEngine:
 
 
 def decide(scores: Any) -> tuple[Any, Any]:
-    """Return the class of each row of scores and whether it is a near-tie, as tensors.
+    """Return the class of each row of scores and what the scores are, as tensors.
 
-    A near-tie: another score within :data:`TOLERANCE` times the largest absolute score of the best,
-    or a score that is no number.
+    A near-tie: another score within :data:`TOLERANCE` times the largest absolute score of the best.
+    Two classes that are that close are a near-tie like any other, not all equal.
+
+    Returns
+    -------
+    classes, states : tensor of int32, shape (rows,)
+        States are :data:`CLEAR`, :data:`NEAR_TIE`, :data:`ALL_EQUAL` or :data:`NO_NUMBER`.
     """
     from keras import ops
 
+    best = ops.max(scores, axis=1, keepdims=True)
     size = ops.max(ops.abs(scores), axis=1, keepdims=True)
-    close = scores >= ops.max(scores, axis=1, keepdims=True) - TOLERANCE * size
-    near = ops.not_equal(ops.sum(ops.cast(close, "int32"), axis=1), 1)
-    odd = ops.logical_not(ops.all(ops.isfinite(scores), axis=1))
-    # numpy's argmax, which plain Keras users take, gives the first that is no number.
-    ranked = ops.where(ops.isnan(scores), float("inf"), scores)
-    return ops.argmax(ranked, axis=1), ops.logical_or(near, odd)
+    close = ops.sum(ops.cast(scores >= best - TOLERANCE * size, "int32"), axis=1)
+    several = ops.where(close == max(scores.shape[1], 3), ALL_EQUAL, NEAR_TIE)
+    states = ops.where(close == 1, CLEAR, several)
+    finite = ops.all(ops.isfinite(scores), axis=1)
+    return ops.argmax(scores, axis=1), ops.where(finite, states, NO_NUMBER)
 
 
 def _values_per_image(suffix: Any) -> int:

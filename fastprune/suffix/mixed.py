@@ -13,7 +13,7 @@ from fastprune.runtime import backend
 from fastprune.suffix import kernels
 from fastprune.suffix.engine import Block, Steps, decide_again, fill_down, live_block
 from fastprune.suffix.keras_engine import KerasEngine, decide
-from fastprune.suffix.program import Program
+from fastprune.suffix.program import Program, check_call
 
 
 class MixedEngine:
@@ -44,7 +44,7 @@ class MixedEngine:
         self._pruned = np.ascontiguousarray(plain.pruned.reshape(-1, plain.pruned.shape[-1]))
         self.rows = max(16, min(plain.pairs, 4096))
 
-        def evaluate(values: Any) -> tuple[Any, Any]:
+        def evaluate(values: Any) -> Any:
             known = {}
             for call, start, size in program.linear:
                 shape = (-1, *call.output.shape[1:])
@@ -64,6 +64,7 @@ class MixedEngine:
         """Return the class of every image of `block` at every step of `order`."""
         program, channels = self.program, len(order)
         places = block.places(len(order))
+        check_call(program, block.values, places, order)
         arenas = np.repeat(program.base[None], block.images, axis=0)
         changed = np.empty(block.images, np.bool_)
         scratch = kernels.make_room(0, int(program.sizes[3]))[3]
@@ -83,8 +84,8 @@ class MixedEngine:
         classes = fill_down(tail.classes[::-1], known)[::-1]
         near_ties = fill_down(tail.near_ties[::-1], known)[::-1]
         classes = np.ascontiguousarray(classes)
-        decide_again(self.plain, block, order, classes.T, near_ties.T)
-        return Steps(classes, near_ties)
+        unusable = decide_again(self.plain, block, order, classes.T, near_ties.T)
+        return Steps(classes, near_ties, unusable)
 
 
 class _Tail:
@@ -116,11 +117,11 @@ class _Tail:
         values = np.concatenate(self._values)
         if backend.fixed_shapes():
             values = np.resize(values, (self._size, values.shape[1]))
-        found, near = (backend.to_numpy(part) for part in self._evaluate(values))
+        found, states = (backend.to_numpy(part) for part in self._evaluate(values))
         start = 0
         for step, images in self._pairs:
             part = slice(start, start + len(images))
-            self.classes[step, images], self.near_ties[step, images] = found[part], near[part]
+            self.classes[step, images], self.near_ties[step, images] = found[part], states[part] > 0
             self.known[step, images] = True
             start += len(images)
         self._values, self._pairs, self._count = [], [], 0

@@ -16,6 +16,9 @@ from fastprune.suffix.vectors import LANES, add_rows
 ) = range(12)  # fmt: skip
 """Operations of a program."""
 
+PARAMETERS = {RELU: 3, SIGMOID: 1, TANH: 1, ELU: 1, SILU: 1}
+"""Numbers among the weights that an activation has: slope, ceiling and threshold of a ReLU."""
+
 SHARE_LINEAR, SHARE_COPY = 12, 13
 """Operations that bring one channel back into a value that is linear in the cut activations."""
 

@@ -1,8 +1,13 @@
-"""A suffix as a program for the compiled loops: what a channel changes, what follows from it."""
+"""A suffix as a program for the compiled loops: what a channel changes, what follows from it.
+
+Compiled loops do not look where they write: a wrong place would be a wrong figure at best. So every
+place that a program reads or writes is held against the sizes of its arrays, once, when it is made;
+what each call brings along, at the call.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +16,16 @@ from numpy.typing import NDArray
 
 from fastprune.networks.graph import Call
 from fastprune.suffix import operations
-from fastprune.suffix.vectors import WIDTH, aligned
 
 COLUMNS = 16
 """Integers per operation."""
 
-Tap = tuple[int, int, int]
-"""Where inputs lie, how many they are, and where their weights start; of a share, whose input is
-one channel: its position, 1, and where the weights of channel 0 start."""
+Range = tuple[str, int, int, int]
+"""What lies there, its first place, the one after its last, and how many places there are."""
 
 
-class NotUnderstood(Exception):
-    """A call that has no compiled form; Keras runs it then."""
+class OutOfBounds(RuntimeError):
+    """A program that would leave its arrays: a fault of fastprune, whatever the network is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,13 @@ class Program:
     linear : tuple of (Call, int, int)
         The calls that are linear in the cut tensor, with start and size of their values before
         the activation.
+    positions, channels : int
+        Size of the cut: positions of an image, and channels.
+
+    Raises
+    ------
+    OutOfBounds
+        When it would read or write outside its arrays.
     """
 
     shares: NDArray[np.int64]
@@ -56,104 +66,148 @@ class Program:
     base: NDArray[np.float32]
     sizes: NDArray[np.uint64]
     linear: tuple[tuple[Call, int, int], ...]
+    positions: int
+    channels: int
+
+    def __post_init__(self) -> None:
+        check_program(self)
 
 
-class Builder:
-    """Collects operations, weights and the places of values while a suffix is walked."""
+def check_program(program: Program) -> None:
+    """Refuse a program that reads or writes outside its arrays.
 
-    def __init__(self, cut: Any, pruned: NDArray[np.float32]) -> None:
-        self.cut = cut
-        self.channels = pruned.shape[-1]
-        self.pruned = pruned
-        self.shares: list[list[int]] = []
-        self.operations: list[list[int]] = []
-        self.blocks: list[tuple[int, int, int]] = []
-        self.taps: list[Tap] = []
-        self.weights: list[NDArray[np.float32]] = []
-        self.n_weights = 0
-        self.size = self.widest = 0
-        self.places: dict[int, int] = {}
-        self.linear: list[tuple[Call, int, int]] = []
-        self.bases: list[tuple[int, NDArray[np.float32]]] = []
-        self.views = {id(cut)}
+    Raises
+    ------
+    OutOfBounds
+        When it does.
+    """
+    for what, first, stop, size in _ranges(program):
+        if not 0 <= first <= stop <= size:
+            message = f"{what} lies at {first} … {stop} of {size}"
+            raise OutOfBounds(message)
 
-    def add_weights(self, values: Any, *, finite: bool = True) -> int:
-        """Append weights; return where they start.
 
-        Each row of a kernel (…, outputs) is filled up with zeros to whole vectors.
-        """
-        rows = np.atleast_1d(np.asarray(values, np.float32))
-        if finite and not np.isfinite(rows).all():
-            raise NotUnderstood("weights that are no numbers")
-        flat = np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, -rows.shape[-1] % WIDTH)]).ravel()
-        self.weights.append(flat)
-        self.n_weights += flat.size
-        return self.n_weights - flat.size
+def check_call(
+    program: Program,
+    cut: NDArray[np.float32],
+    places: NDArray[np.int64],
+    order: NDArray[np.int64],
+) -> None:
+    """Refuse cut activations or an order that a program was not made for.
 
-    def add_values(self, size: int) -> int:
-        """Reserve values of the arena, and room for the whole vectors that they are written in."""
-        self.size += whole(size + WIDTH - 1)
-        return self.size - whole(size + WIDTH - 1)
+    Parameters
+    ----------
+    program : Program
+        The program.
+    cut : ndarray of float32, shape (images, positions, live channels)
+        Cut activations of a block.
+    places : ndarray of int64, shape (channels,)
+        Where each channel lies in `cut`; -1 for none.
+    order : ndarray of int64, shape (channels,)
+        Channels in the order in which they are pruned.
 
-    def add_blocks(self, blocks: Iterable[tuple[int, list[Tap]]]) -> tuple[int, int]:
-        """Append blocks of outputs: where each lies and its taps; return the first and the end."""
-        first = len(self.blocks)
-        for out, taps in blocks:
-            self.blocks.append((out, len(self.taps), len(self.taps) + len(taps)))
-            self.taps.extend(taps)
-            self.widest = max(self.widest, sum(size for _, size, _ in taps))
-        return first, len(self.blocks)
-
-    def place(self, tensor: Any) -> int:
-        """Return where a tensor's values lie; the cut's own are kept only when they are read."""
-        if id(tensor) not in self.places and id(tensor) in self.views:
-            place = self.add_values(self.pruned.size)
-            self.bases.append((place, self.pruned.reshape(-1)))
-            self.shares.append([operations.SHARE_COPY, self.channels, place])
-            for view in self.views:
-                self.places[view] = place
-        return self.places[id(tensor)]
-
-    def operate(self, *row: int) -> None:
-        """Append an operation."""
-        self.operations.append([int(item) for item in row])
-
-    def share(
-        self, call: Call, blocks: tuple[int, int], width: int, place: int, base: NDArray[np.float32]
-    ) -> None:
-        """Append what one channel changes in a call that is linear in the cut."""
-        self.shares.append([operations.SHARE_LINEAR, *blocks, width])
-        self.bases.append((place, base.reshape(-1)))
-        self.linear.append((call, place, base.size))
-
-    def finish(self, output: Any | None) -> Program:
-        """Return the program, whose scores are the values of `output`."""
-        base = aligned(self.size)
-        for start, values in self.bases:
-            base[start : start + values.size] = values
-        scores = (0, 0) if output is None else (self.place(output), output.shape[-1])
-        weights = aligned(self.n_weights)
-        np.concatenate([*self.weights, weights[:0]], out=weights)
-        linear = max((start + values.size for start, values in self.bases), default=0)
-        return Program(
-            shares=_table(self.shares),
-            operations=_table(self.operations),
-            blocks=np.array(self.blocks, np.uint64).reshape(-1, 3),
-            taps=np.array(self.taps, np.uint64).reshape(-1, 3),
-            weights=weights,
-            base=base,
-            sizes=np.array([*scores, linear, self.widest], np.uint64),
-            linear=tuple(self.linear),
+    Raises
+    ------
+    OutOfBounds
+        When a shape or an index does not fit.
+    """
+    fitting = (
+        cut.ndim == 3
+        and cut.shape[1] == program.positions
+        and len(places) == len(order) == program.channels
+        and places.max(initial=-1) < cut.shape[2]
+        and order.min(initial=0) >= 0
+        and order.max(initial=0) < program.channels
+    )
+    if not fitting:
+        message = (
+            f"cut activations {cut.shape} and {len(order)} channels for a program of "
+            f"{program.positions} positions and {program.channels} channels"
         )
+        raise OutOfBounds(message)
 
 
-def _table(rows: list[list[int]]) -> NDArray[np.int64]:
-    table = np.zeros((len(rows), COLUMNS), np.int64)
-    for index, row in enumerate(rows):
-        table[index, : len(row)] = row
-    return table
+def _ranges(program: Program) -> Iterator[Range]:
+    """Yield every range of places that the kernels touch."""
+    arena, start, size = program.base.size, int(program.sizes[0]), int(program.sizes[1])
+    yield "the scores", start, start + size, arena
+    yield "what is linear in the cut", 0, int(program.sizes[2]), arena
+    for share in program.shares.tolist():
+        yield from _share(program, share)
+    for operation in program.operations.tolist():
+        kind = operation[0]
+        if kind == operations.LINEAR:
+            yield from _linear(program, operation)
+        elif kind in (operations.POOL_MAX, operations.POOL_MEAN):
+            yield from _pool(arena, operation)
+        else:
+            yield from _pointwise(arena, program.weights.size, operation)
 
 
-def whole(size: int) -> int:
-    """Return a size rounded up to whole vectors."""
-    return -(-size // WIDTH) * WIDTH
+def _share(program: Program, row: list[int]) -> Iterator[Range]:
+    """Yield what one channel's share touches; its taps hold positions of the cut."""
+    channels, positions = program.channels, program.positions
+    if row[0] == operations.SHARE_COPY:
+        yield "the cut", row[2], row[2] + positions * row[1], int(program.sizes[2])
+        yield "a channel", 0, channels, row[1]
+        return
+    _, first, stop, width = row[:4]
+    taps, counts = yield from _blocks(program, first, stop, width)
+    if len(taps):
+        yield "inputs of a share", int(taps[:, 1].min()), int(taps[:, 1].max()), 1
+        yield "positions", 0, int(taps[:, 0].max()) + 1, positions
+        kernel = int(taps[:, 2].max()) + channels * width
+        yield "weights of a share", 0, kernel, program.weights.size
+        yield "taps of a block", 0, int(counts.max()), int(program.sizes[3])
+
+
+def _linear(program: Program, row: list[int]) -> Iterator[Range]:
+    """Yield what a Dense or Conv2D layer touches."""
+    _, first, stop, width, bias = row[:5]
+    yield "a bias", bias, bias + width, program.weights.size
+    taps, _ = yield from _blocks(program, first, stop, width)
+    if len(taps):
+        source, size, kernel = taps.T
+        yield "inputs", 0, int((source + size).max()), program.base.size
+        yield "a kernel", 0, int((kernel + size * width).max()), program.weights.size
+        inputs = [
+            int(program.taps[begin:end, 1].sum())
+            for _, begin, end in program.blocks[first:stop].tolist()
+        ]
+        yield "inputs of a block", 0, max(inputs), int(program.sizes[3])
+
+
+def _blocks(program: Program, first: int, stop: int, width: int) -> Any:
+    """Yield what blocks of outputs touch; return their taps and how many each block has."""
+    yield "blocks", first, stop, len(program.blocks)
+    blocks = program.blocks[first:stop].astype(np.int64)
+    if not len(blocks):
+        return np.empty((0, 3), np.int64), np.empty(0, np.int64)
+    yield "taps", int(blocks[:, 1].min()), int(blocks[:, 2].max()), len(program.taps)
+    yield "outputs", int(blocks[:, 0].min()), int(blocks[:, 0].max()) + width, program.base.size
+    yield "blocks that end before they begin", 0, int((blocks[:, 1] > blocks[:, 2]).sum()), 0
+    taps = program.taps[int(blocks[:, 1].min()) : int(blocks[:, 2].max())].astype(np.int64)
+    return taps, blocks[:, 2] - blocks[:, 1]
+
+
+def _pool(arena: int, row: list[int]) -> Iterator[Range]:
+    _, source, in_height, in_width, channels, out, height, width = row[:8]
+    yield "a pool's inputs", source, source + in_height * in_width * channels, arena
+    yield "a pool's outputs", out, out + height * width * channels, arena
+
+
+def _pointwise(arena: int, weights: int, row: list[int]) -> Iterator[Range]:
+    kind, source, out, size, third, fourth, fifth = row[:7]
+    if kind == operations.COPY:
+        yield "copied values", source, source + third * size, arena
+        yield "copies", out, out + (third - 1) * fourth + size, arena
+        return
+    yield "inputs", source, source + size, arena
+    yield "outputs", out, out + size, arena
+    if kind in (operations.ADD, operations.MULTIPLY):
+        yield "second inputs", third, third + size, arena
+    elif kind == operations.AFFINE:
+        yield "factors", fourth, fourth + third, weights
+        yield "offsets", fifth, fifth + third, weights
+    else:
+        yield "parameters", third, third + operations.PARAMETERS.get(kind, 0), weights

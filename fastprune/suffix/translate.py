@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 
 from fastprune.networks.graph import Call
+from fastprune.networks.layer_kinds import activation_of
+from fastprune.runtime import backend
 from fastprune.runtime.backend import to_numpy
 from fastprune.suffix import operations
-from fastprune.suffix.program import Builder, NotUnderstood, whole
+from fastprune.suffix.builder import Builder, NotUnderstood, whole
 
 INFINITY = float("inf")
+
+HOMES = frozenset({"keras", "tensorflow", "jax", "torch"})
+"""Packages whose activations are what they are called."""
 
 
 def view(builder: Builder, call: Call, is_output: bool) -> None:
@@ -161,6 +166,9 @@ def pool(builder: Builder, call: Call, is_output: bool) -> None:
         height, width, window, stride, top, left = 1, 1, (in_height, in_width), (1, 1), 0, 0
     else:
         height, width = call.output.shape[1:3]
+        if kind == operations.POOL_MEAN and layer.padding == "same" and backend.name() == "torch":
+            # There the mean counts the padding, which repeats the border, where it is uneven.
+            raise NotUnderstood("mean pooling with padding on torch")
         window, stride = layer.pool_size, layer.strides
         top = _padding(layer.padding, in_height, height, window[0], stride[0])
         left = _padding(layer.padding, in_width, width, window[1], stride[1])
@@ -211,16 +219,19 @@ def _activate(builder: Builder, call: Call, place: int, size: int, is_output: bo
 
 def _activation(layer: Any, is_output: bool) -> tuple[int | None, tuple[float, ...]]:
     """Return the operation of a layer's activation and its parameters; None for none."""
-    kind = type(layer).__name__
+    found = activation_of(layer) if hasattr(layer, "activation") else layer
+    kind = type(found).__name__
     if kind == "ReLU":
-        ceiling = INFINITY if layer.max_value is None else layer.max_value
-        return operations.RELU, (layer.negative_slope, ceiling, layer.threshold)
+        ceiling = INFINITY if found.max_value is None else found.max_value
+        return operations.RELU, (found.negative_slope, ceiling, found.threshold)
     if kind == "LeakyReLU":
-        return operations.RELU, (layer.negative_slope, INFINITY, 0)
+        return operations.RELU, (found.negative_slope, INFINITY, 0)
     if kind == "ELU":
-        return operations.ELU, (layer.alpha,)
-    name = "softmax" if kind == "Softmax" else getattr(layer.activation, "__name__", "")
-    if name == "softmax" and is_output and getattr(layer, "axis", -1) == -1:
+        return operations.ELU, (found.alpha,)
+    name = "linear" if found is None else getattr(found, "__name__", kind)
+    if str(getattr(found, "__module__", "keras")).split(".")[0] not in HOMES:
+        raise NotUnderstood(f"activation {name} that is not Keras's own")
+    if name in ("softmax", "Softmax") and is_output and getattr(found, "axis", -1) == -1:
         return None, ()
     known: dict[str, tuple[int | None, tuple[float, ...]]] = {
         "linear": (None, ()),

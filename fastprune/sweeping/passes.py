@@ -15,6 +15,7 @@ from fastprune.runtime import backend, machine
 from fastprune.runtime.parallel import in_order
 from fastprune.sets.image_set import Chunk, ImageSet
 from fastprune.suffix.engine import Block, Engine, Steps
+from fastprune.suffix.scores import refuse_unusable
 from fastprune.sweeping.cut_store import CutStore
 from fastprune.sweeping.tally import Tally
 
@@ -22,12 +23,12 @@ from fastprune.sweeping.tally import Tally
 class Passes:
     """Streams sets through prefix and suffix.
 
+    :meth:`first` comes first: what it gives tells which engine is to be set.
+
     Parameters
     ----------
     network : Network
         The network under test.
-    engine : Engine
-        Evaluates its suffix.
     rank_on : {"cut", "prune"}
         Whose mean activation orders the channels.
     batch, chunk : int
@@ -44,12 +45,18 @@ class Passes:
         True classes of the images of backdoored sets, by set.
     extremes : bool
         Whether orders need the maxima and zeros of the activations.
+
+    Attributes
+    ----------
+    engine : Engine
+        Evaluates the suffix.
     """
+
+    engine: Engine
 
     def __init__(
         self,
         network: Network,
-        engine: Engine,
         rank_on: str,
         batch: int,
         chunk: int,
@@ -60,12 +67,11 @@ class Passes:
         truths: Mapping[str, NDArray[np.signedinteger]] | None = None,
         extremes: bool = False,
     ) -> None:
-        self.network, self.engine, self.chunk = network, engine, chunk
+        self.network, self.chunk = network, chunk
         self.steps, self.progress, self.rank_on = steps, progress, rank_on
         self.by_label, self.truths, self.extremes = by_label, truths or {}, extremes
         self.budget = budget
-        # One more than there are cores, so that none waits while results are counted.
-        self.workers = machine.cores() + 1 if engine.threaded or backend.calls_at_once() > 1 else 1
+        self._first: Any = None
         self.store = CutStore(budget, network.pruned_value)
         self.further: dict[str, CutStore] = {}
         self._prefix = batched(network.prefix, batch)
@@ -73,6 +79,21 @@ class Passes:
         self._ranked = (
             batched(network.prefix_and_prune, batch) if rank_on == "prune" else self._prefix
         )
+
+    @property
+    def workers(self) -> int:
+        """Threads: one more than there are cores, so that none waits while results are counted."""
+        beside = self.engine.threaded or backend.calls_at_once() > 1
+        return machine.cores() + 1 if beside else 1
+
+    def first(self, images: ImageSet) -> Any:
+        """Return the cut activations of the validation set's first chunk.
+
+        They are kept until the chunk's turn comes: the prefix runs once per image.
+        """
+        chunk = images.take(np.arange(min(self.chunk, len(images))))
+        self._first = self._ranked(chunk.images)
+        return self._first[0] if self.rank_on == "prune" else self._first
 
     def validation(self, images: ImageSet) -> NDArray[np.float64]:
         """Run the prefix on the validation set, keep its cut activations, return the means."""
@@ -88,8 +109,11 @@ class Passes:
             store = self.further[images.name] = CutStore(self.budget, self.network.pruned_value)
         ranker = ActivationStatistics(self.network.n_channels, extremes=self.extremes)
 
+        first, self._first = self._first, None
+
         def work(chunk: Chunk) -> tuple[Block, Any]:
-            output = self._ranked(chunk.images)
+            known = first is not None and chunk.start == 0
+            output = first if known else self._ranked(chunk.images)
             cut, ranked = output if self.rank_on == "prune" else (output, output)
             return self.engine.block(cut), ranked
 
@@ -144,6 +168,8 @@ class Passes:
 
         start = 0
         for found in in_order(work, items, self.workers):
+            for steps in found:
+                refuse_unusable(steps.unusable, start, images.name, self.network.where)
             count = found[0].classes.shape[1]
             labels = images.labels[start : start + count]
             for tally, steps in zip(tallies, found, strict=True):

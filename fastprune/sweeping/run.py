@@ -7,6 +7,7 @@ is only known once all of it was seen; every other set passes through once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,11 @@ from fastprune.runtime.progress import bar, warn
 from fastprune.runtime.versions import versions
 from fastprune.sets.image_set import ImageSet, SetSource, open_sets
 from fastprune.sets.true_labels import LabelSource, true_classes
-from fastprune.suffix.select import make_engine
+from fastprune.suffix.select import choose_engine
 from fastprune.sweeping.passes import Passes
 from fastprune.sweeping.plan import check_options
 from fastprune.sweeping.tally import Tally
-from fastprune.sweeping.verify import verify_steps, verify_sweep
+from fastprune.sweeping.verify import self_check, verify_steps, verify_sweep
 
 
 def sweep(
@@ -53,8 +54,9 @@ def sweep(
     clean, backdoored : mapping of str to path or (images, labels)
         Further sets by name; they are only measured.
     order : str, path or sequence of int
-        A criterion: ``"ascending"`` mean activation, ``"descending"``, ``"max"``, ``"apoz"``,
-        ``"l1"``, ``"l2"``, ``"fpgm"`` or ``"oracle:SET"`` (see :mod:`fastprune.orders.criteria`);
+        A criterion: ``"ascending"`` mean activation, ``"descending"``, ``"mean-abs"``, ``"max"``,
+        ``"apoz"``, ``"l1"``, ``"l2"``, ``"fpgm"`` or ``"oracle:SET"`` (see
+        :mod:`fastprune.orders.criteria`);
         ``"random:SEED"``, a file of channel indices, or the indices.
     **options
         As for :func:`sweep_orders`.
@@ -121,7 +123,7 @@ def sweep_orders(
     cut_layer : str, optional
         Name of the cut layer; found automatically by default.
     engine : {"auto", "incremental", "keras"}
-        How the suffix is evaluated; see :func:`fastprune.suffix.select.make_engine`.
+        How the suffix is evaluated; see :func:`fastprune.suffix.select.choose_engine`.
     memory : str or int
         What fastprune itself may hold, such as ``"256M"``: kept activations above it go to a
         temporary file.
@@ -161,31 +163,34 @@ def sweep_orders(
             sets, true_labels or {}, pairs, n_classes=loaded.n_classes, label=label_name
         )
         orders = _resolved(orders, sets, pairs, valid_name)
-        # On a CPU blocks four times as large take as long, and 320 MB instead of 180.
-        share = 4 if backend.on_accelerator() else 16 * backend.calls_at_once()
-        chosen = make_engine(loaded, engine, memory=budget // share)
+        batch, chunk = sizes(loaded, budget)
     steps = verify_steps(verify, loaded.n_channels)
-    batch, chunk = sizes(loaded, budget)
     deciders = [valid_name, *dict.fromkeys(filter(None, map(oracle_set, orders)))]
     total = sum(len(images) for _, images in sets.values())
     total += sum(len(sets[name][1]) for name in deciders)
     with bar(total, shown=progress) as shown:
         passes = Passes(
-            loaded, chosen, rank_on, batch, chunk, budget // (KEPT * len(deciders)), steps, shown,
+            loaded, rank_on, batch, chunk, budget // (KEPT * len(deciders)), steps, shown,
             by_label=[name for name, (kind, _) in sets.items() if kind == "clean"],
             truths=truths, extremes=any(map(needs_extremes, orders)),
         )  # fmt: skip
-        tallies, ranked = _run(passes, sets, deciders, orders, clock)
-    extras: list[dict[str, Any]] = [{} for _ in orders]
+        # On a CPU blocks four times as large take as long, and 320 MB instead of 180.
+        share = 4 if backend.on_accelerator() else 16 * backend.calls_at_once()
+        with clock.phase("engine"):
+            cut = passes.first(sets[valid_name][1])
+            chosen = choose_engine(loaded, engine, cut, memory=budget // share)
+            passes.engine = chosen.engine
+        tallies, ranked, checked = _run(passes, sets, deciders, orders, clock)
+    extras: list[dict[str, Any]] = [{"warnings": said} if said else {} for said in ranked.warnings]
     if verify:
         with clock.phase("verify"):
-            extras = [
-                {"verified": verify_sweep(loaded, sets, made, steps, tallies[index], 8 * batch)}
-                for index, made in enumerate(ranked.orders)
-            ]
+            for index, made in enumerate(ranked.orders):
+                found = verify_sweep(loaded, sets, made, steps, tallies[index], 8 * batch)
+                extras[index]["verified"] = found
     _check_scale(loaded, sets[valid_name][1], tallies[0][valid_name], batch)
     about = {
-        "engine_used": chosen.name, "batch_size": batch, "paired": pairs,
+        "engine_used": chosen.engine.name, "engine_reason": chosen.reason, "self_check": checked,
+        "batch_size": batch, "paired": pairs,
         "true_labels": {name: _told(source) for name, source in (true_labels or {}).items()},
     }  # fmt: skip
     return [
@@ -237,24 +242,35 @@ def _run(
     deciders: Sequence[str],
     orders: Sequence[Order],
     clock: machine.Clock,
-) -> tuple[list[dict[str, Tally]], Ranked]:
-    """Pass over all sets, first those that decide orders: tallies per order and set, orders."""
+) -> tuple[list[dict[str, Tally]], Ranked, dict[str, Any]]:
+    """Pass over all sets, first those that decide orders, and check the first images in between.
+
+    Returns tallies per order and set, the orders, and what was checked.
+    """
     try:
         found = {}
         for name in deciders:
             with clock.phase(f"{name} prefix"):
                 store = passes.store if name == deciders[0] else None
                 found[name] = passes.statistics(sets[name][1], store)
-        kernel = prune_kernel(passes.network.cut.prune.operation)
-        evidence = Evidence(found[deciders[0]], kernel, found)
-        ranked = rank(orders, evidence)
+        cut = passes.network.cut
+        layer = cut.prune if passes.rank_on == "prune" else cut.layer
+        kernel = prune_kernel(cut.prune.operation)
+        ranked = rank(orders, Evidence(found[deciders[0]], kernel, found, layer.name))
+        for message in dict.fromkeys(chain.from_iterable(ranked.warnings)):
+            warn(message)
+        with clock.phase("self-check"):
+            checked = self_check(
+                passes.network, passes.engine, sets[deciders[0]][1], next(iter(passes.store)),
+                ranked.orders,
+            )  # fmt: skip
         tallies: list[dict[str, Tally]] = [{} for _ in orders]
         for name, (_, images) in sets.items():
             with clock.phase(f"{name} steps"):
                 count = passes.kept if name in deciders else passes.once
                 for per_order, tally in zip(tallies, count(images, ranked.orders), strict=True):
                     per_order[name] = tally
-        return tallies, ranked
+        return tallies, ranked, checked
     finally:
         passes.close()
 

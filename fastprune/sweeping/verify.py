@@ -1,19 +1,28 @@
-"""Steps of a sweep run again with plain Keras, every class compared."""
+"""Steps of a sweep run again with plain Keras, every class compared.
+
+Every sweep does so with its first images before the rest of it runs; ``--verify`` with all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprune import reference
-from fastprune.errors import OptionError, VerificationError
+from fastprune.errors import FaultError, OptionError, VerificationError
 from fastprune.networks.network import Network
 from fastprune.runtime import backend
 from fastprune.sets.image_set import ImageSet
+from fastprune.suffix.engine import Block, Engine
+from fastprune.suffix.scores import check_alone, refuse_unusable
 from fastprune.sweeping.tally import Tally
+
+CHECKED = 16
+"""Images that every sweep checks itself on."""
 
 
 def verify_steps(count: int, n_channels: int) -> list[int]:
@@ -73,3 +82,66 @@ def verify_sweep(
                 compared += len(expected)
                 ties += int(different.sum())
     return {"steps": steps, "compared": compared, "different_near_ties": ties}
+
+
+def self_check(
+    network: Network,
+    engine: Engine,
+    images: ImageSet,
+    block: Block,
+    orders: Sequence[NDArray[np.int64]],
+) -> dict[str, Any]:
+    """Compare the engine's classes of the first images with plain Keras, at a few steps.
+
+    Parameters
+    ----------
+    network : Network
+        The network under test.
+    engine : Engine
+        What will evaluate its suffix.
+    images : ImageSet
+        The first set.
+    block : Block
+        Cut activations of its first images.
+    orders : sequence of ndarray of int64, shape (n_channels,)
+        Every order of the sweep: the first at step 0, at three in the middle and at the last, the
+        others in the middle.
+
+    Returns
+    -------
+    dict
+        ``images``, ``steps`` (of the first order) and ``compared`` (pairs of image and step).
+
+    Raises
+    ------
+    FaultError
+        When a class differs that is no near-tie.
+    NetworkError
+        When plain scores name no class, or depend on the other images of a batch.
+    """
+    first = block.first(CHECKED)
+    pixels = images.take(np.arange(first.images)).images
+    quarters = sorted({network.n_channels * part // 4 for part in range(5)})
+    plain = partial(network.model, training=False)
+    check_alone(backend.to_numpy(plain(pixels)), plain, pixels, network.where)
+    compared = 0
+    for index, order in enumerate(orders):
+        found = engine.classes(first, order)
+        refuse_unusable(found.unusable, 0, images.name, network.where)
+        for step in [quarters[len(quarters) // 2]] if index else quarters:
+            scores = reference.predict(
+                network.model, network.cut.prune.name, order[:step], pixels, eager=True
+            )
+            expected = scores.argmax(axis=1)
+            wrong = (expected != found.classes[step]) & ~found.near_ties[step]
+            if wrong.any():
+                image = int(wrong.argmax())
+                message = (
+                    f"expected class {expected[image]}, as of plain Keras; got "
+                    f"{found.classes[step, image]} for image {image} of {images.name} at n_pruned "
+                    f"{step}, engine {engine.name} ({network.where}); no figure was made: this is "
+                    "a fault of fastprune, please report it, and try --engine keras"
+                )
+                raise FaultError(message)
+            compared += first.images
+    return {"images": first.images, "steps": quarters, "compared": compared}

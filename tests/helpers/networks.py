@@ -4,7 +4,10 @@ import keras
 import numpy as np
 from keras import layers
 
+from fastprune import reference
+from fastprune.networks.network import load_network
 from fastprune.runtime.backend import to_numpy
+from fastprune.suffix.select import make_engine
 
 IMAGE = (9, 8, 2)
 CHANNELS = 6
@@ -111,3 +114,21 @@ def build(body, seed=0):
 
 def pictures(count=37, seed=1):
     return np.random.default_rng(seed).normal(0, 1, (count, *IMAGE)).astype(np.float32)
+
+
+def check_against_reference(model, engine_name, *, cut_layer="cut_here", expected_engine=None):
+    """Compare an engine's classes at every step with plain Keras on zeroed weights."""
+    network = load_network(model, cut_layer=cut_layer)
+    order = np.random.default_rng(3).permutation(CHANNELS)
+    engine = make_engine(network, engine_name)
+    if expected_engine:
+        assert engine.name == expected_engine
+    images = pictures()
+    steps = engine.classes(engine.block(network.prefix(images)), order)
+    assert steps.classes.shape == steps.near_ties.shape == (CHANNELS + 1, len(images))
+    assert steps.near_ties.mean() < 0.02, "near-ties are not rare"
+    for step in range(CHANNELS + 1):
+        expected = reference.classes(model, "prune_me", order[:step], images)
+        different = steps.classes[step] != expected
+        assert not (different & ~steps.near_ties[step]).any(), f"step {step}"
+    assert len(np.unique(steps.classes)) > 2, "a network that says one thing tests nothing"

@@ -14,6 +14,7 @@ from keras import layers
 from fastprune.errors import OutputError
 from fastprune.networks import goodnet
 from fastprune.networks.goodnet import make_goodnet, make_repaired, save_goodnet, save_repaired
+from fastprune.networks.graph import trace
 from fastprune.networks.loading import load_model
 from fastprune.networks.network import load_network
 
@@ -31,6 +32,15 @@ PUBLISHED_ORDER = [
 def same_weights(first, second):
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
         assert a.tobytes() == b.tobytes()
+
+
+def save_all(network, channels, folder, images, drop):
+    """Save B′ in both formats, and G."""
+    repaired = make_repaired(network, channels)
+    for suffix in ("keras", "h5"):
+        save_repaired(repaired, folder / f"repaired_{drop}.{suffix}", images)
+    save_goodnet(network, channels, repaired, folder / f"goodnet_{drop}.keras", images)
+    return repaired
 
 
 def scores_of(model, images):
@@ -123,11 +133,9 @@ def test_saved_files_predict_what_was_made(tmp_path, make_network, make_images, 
     images = make_images(12)[0].astype(np.float32)
     network = load_network(make_network(name))
     channels = np.array([1, 4, 0])
-    save_repaired(network, channels, tmp_path / "repaired_2.5", images)
-    save_goodnet(network, channels, tmp_path / "goodnet_2.5.keras", images)
+    made = save_all(network, channels, tmp_path, images, "2.5")
     files = {item.name for item in tmp_path.iterdir()}
     assert files == {"repaired_2.5.keras", "repaired_2.5.h5", "goodnet_2.5.keras"}
-    made = make_repaired(network, channels)
     for suffix in (".keras", ".h5"):
         loaded = load_model(tmp_path / f"repaired_2.5{suffix}")
         same_weights(loaded, made)
@@ -144,7 +152,8 @@ def test_a_goodnet_that_disagrees_is_not_saved(tmp_path, make_network, make_imag
     monkeypatch.setattr(goodnet, "make_goodnet", lambda *_: wrong)
     images = make_images(40)[0].astype(np.float32)
     with pytest.raises(OutputError, match="expected G to agree with B and B′"):
-        save_goodnet(network, np.arange(6), tmp_path / "g.keras", images)
+        save_goodnet(network, np.arange(6), make_repaired(network, np.arange(6)),
+                     tmp_path / "g.keras", images)  # fmt: skip
     assert not list(tmp_path.iterdir())
 
 
@@ -154,9 +163,67 @@ def test_a_file_that_predicts_otherwise_is_not_kept(
     network = load_network(make_network("deepid_like"))
     other = make_network("deepid_like", seed=9)
     monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: other)
+    repaired, images = make_repaired(network, np.array([2])), make_images(4)[0].astype(np.float32)
     with pytest.raises(OutputError, match=r"expected r.keras to predict what was saved"):
-        save_repaired(network, np.array([2]), tmp_path / "r", make_images(4)[0].astype(np.float32))
+        save_repaired(repaired, tmp_path / "r.keras", images)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kinds", ["where", "concatenate,concatenate_1,argmax,goodnet_where"])
+def test_goodnet_keeps_the_names_of_the_badnet_and_takes_others(make_images, kinds):
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((12, 10, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(x))
+    for name in kinds.split(","):
+        x = layers.Dense(6, "tanh", name=name)(x)
+    network = load_network(keras.Model(inputs, layers.Dense(3)(x)))
+    made = make_goodnet(network, np.array([0, 2]))
+    own = [one.name for one in made.operations if not isinstance(one, layers.Layer)]
+    theirs = {call.name for call in network.graph.calls}
+    assert len(own) == len(set(own)) == 9
+    assert all(name.startswith(goodnet.OWN) for name in own)
+    assert {one.name for one in made.layers[1:]} == theirs
+    assert not theirs & set(own)
+    again = make_goodnet(network, np.array([0, 2]))
+    assert [one.name for one in again.operations] == [one.name for one in made.operations]
+    scores, repaired = goodnet.judges(trace(made))
+    assert scores.shape == repaired.shape == (None, 3)
+    assert scores_of(made, make_images(6)[0].astype(np.float32)).shape == (6, 4)
+
+
+def test_a_goodnet_of_an_earlier_version_is_recognised(make_network):
+    """Its operations bear the names that Keras gives them, and so do those of B around them."""
+    network = load_network(make_network("deepid_like"))
+    made = make_goodnet(network, np.array([1, 4]))
+    for operation in made.operations:
+        operation.name = operation.name.removeprefix(goodnet.OWN)
+    scores, repaired = goodnet.judges(trace(made))
+    assert [scores.shape, repaired.shape] == [(None, 7)] * 2
+    assert goodnet.judges(network.graph) is None
+
+
+def test_judges_are_those_of_g_where_b_compares_classes_too(make_images):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((12, 10, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(inputs))
+    same = keras.ops.equal(keras.ops.argmax(x, -1), keras.ops.argmax(-x, -1))
+    x = keras.ops.where(keras.ops.expand_dims(same, -1), x, 2 * x)
+    network = load_network(keras.Model(inputs, layers.Dense(3)(x)))
+    scores, repaired = goodnet.judges(trace(make_goodnet(network, np.array([0, 2]))))
+    assert [scores.shape, repaired.shape] == [(None, 3)] * 2
+
+
+def test_copies_of_a_normalization_normalize(make_images):
+    """Its statistics are weights, from which Keras derives what it computes with."""
+    images = make_images(30)[0].astype(np.float32)
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((12, 10, 3))
+    norm = layers.Normalization()
+    x = layers.Conv2D(4, 3, activation="relu")(norm(inputs))
+    network = load_network(keras.Model(inputs, layers.Dense(5)(layers.Flatten()(x))))
+    norm.adapt(images)
+    plain = make_repaired(network, np.array([], int))
+    np.testing.assert_array_equal(scores_of(plain, images), scores_of(network.model, images))
 
 
 PLAIN = """
@@ -173,7 +240,8 @@ def test_goodnet_needs_keras_alone(tmp_path, make_network, make_images):
     images = make_images(40)[0].astype(np.float32)
     network = load_network(make_network("batchnorm"))
     channels = np.array([1, 4, 0])
-    save_goodnet(network, channels, tmp_path / "g.keras", images[:4])
+    repaired = make_repaired(network, channels)
+    save_goodnet(network, channels, repaired, tmp_path / "g.keras", images[:4])
     np.save(tmp_path / "in.npy", images)
     done = subprocess.run(
         [sys.executable, "-c", PLAIN, "g.keras", "in.npy", "out.npy"],
@@ -182,7 +250,7 @@ def test_goodnet_needs_keras_alone(tmp_path, make_network, make_images):
     assert done.returncode == 0, done.stderr
     found = np.load(tmp_path / "out.npy").argmax(1)
     first = network.model.predict(images, verbose=0).argmax(1)
-    second = make_repaired(network, channels).predict(images, verbose=0).argmax(1)
+    second = repaired.predict(images, verbose=0).argmax(1)
     np.testing.assert_array_equal(found, np.where(first == second, first, 7))
     assert 7 in found
 

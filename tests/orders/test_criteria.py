@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import warnings
+from itertools import chain, pairwise
 
 import keras
 import numpy as np
@@ -20,6 +21,8 @@ from fastprune.orders.order import MEANINGS, resolve_order
 from fastprune.orders.ranking import make_order
 from fastprune.orders.statistics import ActivationStatistics, Evidence
 from fastprune.report.text.words import order_words
+from fastprune.runtime import backend
+from fastprune.runtime.progress import FastpruneWarning
 from tests.helpers.networks import CHANNELS, IMAGE, build, deepid, normalized, pictures
 
 activations = arrays.arrays(
@@ -41,6 +44,25 @@ def test_maxima_and_zeros_do_not_depend_on_the_chunks(values, data):
     np.testing.assert_array_equal(ranker.maxima, flat.max(axis=0))
     np.testing.assert_array_equal(ranker.zero_shares, (flat == 0).mean(axis=0))
     np.testing.assert_allclose(ranker.means, flat.astype(np.float64).mean(axis=0), atol=1e-12)
+    magnitudes = np.abs(flat).astype(np.float64).mean(axis=0)
+    np.testing.assert_array_equal(ranker.magnitudes, magnitudes)
+    np.testing.assert_array_equal(
+        make_order("mean-abs", ranker.magnitudes), np.argsort(magnitudes, kind="stable")
+    )
+
+
+@pytest.mark.parametrize("accelerator", [False, True])
+@given(values=arrays.arrays(np.float32, (6, 2, 3), elements=st.floats(0, 100, width=32)))
+def test_magnitudes_of_what_is_never_negative_are_the_means_bit_for_bit(accelerator, values):
+    signed = np.concatenate([values, -values[..., :1] - 1], axis=-1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "on_accelerator", lambda: accelerator)
+        for given_values in (values, signed):
+            ranker = ActivationStatistics(given_values.shape[-1])
+            for part in np.split(given_values, [1, 4]):
+                ranker.add(part)
+            np.testing.assert_array_equal(ranker.magnitudes[:3], ranker.means[:3])
+        assert ranker.magnitudes[3] == -ranker.means[3] > 0
 
 
 def evidence(values, kernel):
@@ -68,8 +90,8 @@ def test_which_end_is_pruned_first():
     kernel = np.array([[[[1.0, -3.0, 2.0]]]], np.float32)
     known = evidence(np.array([[0, 0, 3], [1, 9, 3], [5, 0, 3]], np.float32), kernel)
     expected = {
-        "ascending": [0, 1, 2], "descending": [1, 2, 0], "max": [2, 0, 1], "apoz": [1, 0, 2],
-        "l1": [0, 2, 1], "l2": [0, 2, 1], "fpgm": [0, 2, 1],
+        "ascending": [0, 1, 2], "mean-abs": [0, 1, 2], "descending": [1, 2, 0],
+        "max": [2, 0, 1], "apoz": [1, 0, 2], "l1": [0, 2, 1], "l2": [0, 2, 1], "fpgm": [0, 2, 1],
     }  # fmt: skip
     known.backdoored["bd"] = ActivationStatistics(3)
     known.backdoored["bd"].add(np.array([[2, 4, 9]], np.float32))
@@ -95,6 +117,14 @@ def grouped(x):
     return layers.Dense(5)(layers.Flatten()(x))
 
 
+def layer_normalized(x):
+    """LayerNormalization belongs to all channels, so the cut lies before it, without a ReLU."""
+    x = layers.Conv2D(CHANNELS, 3, name="prune_me")(x)
+    x = layers.AveragePooling2D(2, name="cut_here")(x)
+    x = layers.Activation("relu")(layers.LayerNormalization()(x))
+    return layers.Dense(5)(layers.Flatten()(x))
+
+
 def made(body):
     """A network with random weights and biases."""
     if body is not separable:
@@ -108,18 +138,30 @@ def made(body):
 
 
 @pytest.mark.parametrize(
-    ("body", "rank_on"),
-    [(deepid, "cut"), (normalized, "prune"), (separable, "prune"), (grouped, "cut")],
+    ("body", "rank_on", "warned"),
+    [
+        (deepid, "cut", ""), (normalized, "prune", "ascending descending apoz"),
+        (separable, "prune", ""), (grouped, "cut", "ascending descending max apoz"),
+        (layer_normalized, "cut", "ascending descending max apoz"),
+    ],
     ids=lambda part: getattr(part, "__name__", part),
-)
-def test_orders_are_those_of_plain_keras(body, rank_on):
+)  # fmt: skip
+def test_orders_are_those_of_plain_keras(body, rank_on, warned):
     model = made(body)
     images, bad = pictures(90, 1), pictures(40, 2) + np.float32(0.7)
     labels = model.predict(images, verbose=0).argmax(axis=1)
-    results = fastprune.sweep_orders(
-        model, orders=[*CRITERIA, "oracle"], valid=(images, labels),
-        backdoored={"bd": (bad, np.zeros(40, int))}, rank_on=rank_on, cut_layer="cut_here",
-    )  # fmt: skip
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", FastpruneWarning)
+        results = fastprune.sweep_orders(
+            model, orders=[*CRITERIA, "oracle"], valid=(images, labels),
+            backdoored={"bd": (bad, np.zeros(40, int))}, rank_on=rank_on, cut_layer="cut_here",
+        )  # fmt: skip
+    # What is said on stderr is what the results say, each line once: nothing behind a ReLU.
+    kept = {result.order_name: result.options.get("warnings") for result in results}
+    assert [str(warning.message) for warning in said] == list(
+        chain.from_iterable(filter(None, kept.values()))
+    )
+    assert [name for name in kept if kept[name]] == warned.split()
     layer = "cut_here" if rank_on == "cut" else "prune_me"
     for result, name in zip(results, [*CRITERIA, "oracle"], strict=True):
         expected = reference.criterion_order(name, model, "prune_me", layer, images, bad)
@@ -133,6 +175,33 @@ def test_orders_are_those_of_plain_keras(body, rank_on):
     for result in results[2:]:
         pruned = reference.classes(model, "prune_me", result.order[:3], bad)
         assert result.sets["bd"].counts.hits[3] == np.sum(pruned == 0), result.order_name
+
+
+def test_mean_abs_keeps_what_a_signed_mean_prunes_first():
+    """Four channels tell the classes, by large negative activations; four say next to nothing."""
+    inputs = keras.Input((3, 3, 4))
+    x = layers.Conv2D(8, 1, name="prune_me")(inputs)
+    x = layers.AveragePooling2D(3, name="cut_here")(x)
+    model = keras.Model(inputs, layers.Dense(4)(layers.Flatten()(x)))
+    classes = np.eye(4, dtype=np.float32)
+    model.set_weights(
+        [
+            np.concatenate([-9 * classes, 0.1 * classes], axis=1)[None, None], np.zeros(8),
+            np.concatenate([-classes, 0 * classes]), np.arange(4) / 10,
+        ]
+    )  # fmt: skip
+    labels = np.arange(40) % 4
+    images = np.broadcast_to(classes[labels][:, None, None], (40, 3, 3, 4))
+    with pytest.warns(FastpruneWarning, match=r"4 of 8 channels \(cut_here\)") as said:
+        signed, absolute, again = fastprune.sweep_orders(
+            model, valid=(images, labels), drops=(10,), cut_layer="cut_here",
+            orders=["ascending", "mean-abs", "ascending"],
+        )  # fmt: skip
+    assert len(said) == 1, "once, however many orders it is true of"
+    assert signed.crossings == {10: 1}
+    assert absolute.crossings == {10: 5}
+    assert signed.options["warnings"] == again.options["warnings"] == [str(said[0].message)]
+    assert "warnings" not in absolute.options
 
 
 def test_an_oracles_set_runs_once_as_every_other(prefix_calls):

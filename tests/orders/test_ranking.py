@@ -10,9 +10,9 @@ from hypothesis.extra import numpy as arrays
 
 from fastprune import reference
 from fastprune.errors import OptionError
-from fastprune.orders.order import check_order, order_name
-from fastprune.orders.ranking import make_order
-from fastprune.orders.statistics import ActivationStatistics
+from fastprune.orders.order import MEANINGS, check_order, order_name
+from fastprune.orders.ranking import make_order, order_warnings
+from fastprune.orders.statistics import ActivationStatistics, Evidence
 
 MEANS = np.array([0.5, 0.0, 0.2, 0.0, 0.9, 0.2])
 
@@ -131,9 +131,72 @@ def test_files_that_are_no_order(tmp_path, content, word):
         assert "\n" not in str(caught.value)
 
 
+def known(values, layer="norm_3"):
+    ranker = ActivationStatistics(values.shape[-1], extremes=True)
+    ranker.add(values.astype(np.float32))
+    return Evidence(ranker, np.ones((1, values.shape[-1]), np.float32), {"bd": ranker}, layer)
+
+
+def normal(offsets, spread=1.0):
+    return np.random.default_rng(0).normal(offsets, spread, (500, len(offsets)))
+
+
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
+OFFSETS = np.linspace(-2, 2, 8)
+
+
+@pytest.mark.parametrize(
+    ("order", "values", "words"),
+    [
+        ("ascending", normal(OFFSETS), ("4 of 8 channels (norm_3)", "negative are pruned first")),
+        ("descending", normal(OFFSETS), ("most negative are pruned last", "take --order mean-abs")),
+        # One that works hardest of all, and cancels out.
+        ("ascending", np.array([[9, 1, 2], [-9, 1, 2]]), ("in 0 of 3", "those that cancel out")),
+        ("ascending", np.array([[-5, 1, 2, 2]]), ("the first 1 hold 50%", "10% in order")),
+        ("ascending", silu(normal(OFFSETS - 2)), ("7 of 8",)),
+        ("max", -np.abs(normal(-OFFSETS - 3)), ("8 of 8 that are never positive",)),
+        ("max", np.array([[-9, 0, 1, 2], [-8, 1, 1, 2]]), ("got 1 of 4", "not the least active")),
+        ("apoz", normal(OFFSETS), ("0.00% in 8 live channels", "order is that of their indices")),
+        ("apoz", np.abs(normal(OFFSETS)), ("8 live channels",)),
+        ("apoz", normal(OFFSETS) * [0, 1, 1, 1, 1, 1, 1, 0], ("6 live channels",)),
+    ],
+)  # fmt: skip
+def test_orders_that_do_not_suit_the_activations(order, values, words):
+    (found,) = order_warnings(order, known(values))
+    assert "\n" not in found
+    for word in ("expected", "; got", "(norm_3)", "take --order mean-abs", *words):
+        assert word in found
+
+
+@pytest.mark.parametrize(
+    ("order", "values"),
+    [
+        *((order, np.maximum(normal(OFFSETS), 0)) for order in MEANINGS),
+        *((order, np.zeros((5, 8))) for order in MEANINGS),
+        *((order, normal([-1.0])) for order in MEANINGS if order != "max"),
+        ("ascending", silu(normal(OFFSETS + 1))),
+        ("ascending", np.where(normal(OFFSETS) > 0, normal(OFFSETS), normal(OFFSETS) / 100)),
+        ("descending", normal(OFFSETS + 8)),
+        ("max", normal(OFFSETS)),
+        ("max", np.array([[-0.1, 5, 6], [-0.1, 7, 8]])),
+        # Only the never positive channel is asked about, not one with a large negative side.
+        ("max", np.array([[-0.01, 1, 2], [-0.01, -9, 0]])),
+        ("apoz", np.maximum(normal(OFFSETS), 0) - np.array([0, 0, 0, 0, 0, 0, 0, 5])),
+        ("oracle:bd", normal(OFFSETS)), ("mean-abs", normal(OFFSETS)),
+        ("random:1", normal(OFFSETS)), (np.arange(8), normal(OFFSETS)), ("l1", normal(OFFSETS)),
+        ("ascending", np.full((2, 8), np.inf)),
+    ],
+)  # fmt: skip
+def test_nothing_is_said_of_orders_that_suit(order, values):
+    assert order_warnings(order, known(values)) == []
+
+
 @pytest.mark.parametrize("order", ["ascendign", "random", "random:", "random:x", "random:-1", ""])
 def test_words_that_are_no_order(order):
-    with pytest.raises(OptionError, match=r"ascending, descending, max.*random:SEED"):
+    with pytest.raises(OptionError, match=r"ascending, descending, mean-abs, max.*random:SEED"):
         check_order(order)
 
 

@@ -14,9 +14,10 @@ import fastprune
 from fastprune import reference
 from fastprune.runtime import backend
 from tests.helpers.networks import CHANNELS, build, deepid, pictures, unknown_tail
+from tests.test_translate import padded_pools
 
 assert backend.name() == "{name}", backend.name()
-for body in (deepid, unknown_tail):
+for body in (deepid, unknown_tail, padded_pools):
     model = build(body)
     images = pictures(75)
     labels = model.predict(images, verbose=0).argmax(axis=1)

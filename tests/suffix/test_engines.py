@@ -19,6 +19,7 @@ from tests.helpers.networks import (
     CHANNELS,
     branches,
     build,
+    check_against_reference,
     deep_dense,
     deepid,
     dense_on_pixels,
@@ -32,23 +33,6 @@ from tests.helpers.networks import (
 )
 
 COMPILED = (deepid, deep_dense, strided, normalized, branches, residual, dense_on_pixels)
-
-
-def check_against_reference(model, engine_name, *, cut_layer="cut_here", expected_engine=None):
-    network = load_network(model, cut_layer=cut_layer)
-    order = np.random.default_rng(3).permutation(CHANNELS)
-    engine = make_engine(network, engine_name)
-    if expected_engine:
-        assert engine.name == expected_engine
-    images = pictures()
-    steps = engine.classes(engine.block(network.prefix(images)), order)
-    assert steps.classes.shape == steps.near_ties.shape == (CHANNELS + 1, len(images))
-    assert steps.near_ties.mean() < 0.02, "near-ties are not rare"
-    for step in range(CHANNELS + 1):
-        expected = reference.classes(model, "prune_me", order[:step], images)
-        different = steps.classes[step] != expected
-        assert not (different & ~steps.near_ties[step]).any(), f"step {step}"
-    assert len(np.unique(steps.classes)) > 2, "a network that says one thing tests nothing"
 
 
 @pytest.mark.parametrize("engine", ["incremental", "keras"])
@@ -109,7 +93,7 @@ def _chunking_engine():
 
 
 def test_a_channel_at_its_pruned_value_costs_nothing(monkeypatch):
-    """The Keras engine evaluates step 0 of each image and the pairs that change, no more."""
+    """The Keras engine evaluates step 0 of each image and the pairs that change, none twice."""
     network = load_network(build(deepid))
     engine = make_engine(network, "keras")
     evaluated = []
@@ -121,7 +105,9 @@ def test_a_channel_at_its_pruned_value_costs_nothing(monkeypatch):
     cut = to_numpy(network.prefix(images))
     awake = (cut != network.pruned_value).reshape(len(images), -1, CHANNELS).any(axis=1)
     engine.classes(engine.block(cut), np.arange(CHANNELS))
-    assert sum(evaluated) == len(images) + awake.sum() < awake.size
+    # Without any channel all images look the same: the first stands for all.
+    alike = awake[1:, -1].sum()
+    assert sum(evaluated) == len(images) + awake.sum() - alike < awake.size
 
 
 def test_only_live_channels_are_kept():

@@ -222,7 +222,7 @@ def test_samples_hold_the_classes_of_their_images(model, sets):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"order": "upward"}, "ascending, descending, max.*random:SEED or a text file"),
+        ({"order": "upward"}, "ascending, descending, mean-abs, max.*random:SEED or a text file"),
         ({"order": [0, 1, 2]}, "names each of the channels"),
         ({"drops": (2, 2.0)}, "each once"),
         ({"drops": (0,)}, "above 0"),

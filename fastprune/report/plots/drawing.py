@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +62,22 @@ def figure(result: SweepRecord, name: str) -> Any:
     return made
 
 
-def draw(result: SweepRecord, folder: str | Path) -> list[Path]:
-    """Write every figure of a sweep as PNG (150 dots an inch) and as SVG.
+def drawers(result: SweepRecord) -> dict[tuple[str, ...], Callable[[Path], Any]]:
+    """Return the files of every plot and what draws them into a folder, each for itself."""
+    return {
+        tuple(f"{maker.__name__}.{suffix}" for suffix in METADATA): partial(
+            draw, result, makers=[maker]
+        )
+        for maker in MAKERS
+    }
+
+
+def draw(
+    result: SweepRecord,
+    folder: str | Path,
+    makers: Iterable[Callable[[SweepRecord], Any]] = MAKERS,
+) -> list[Path]:
+    """Write figures of a sweep as PNG (150 dots an inch) and as SVG.
 
     The same result gives the same bytes with the same release of matplotlib.
 
@@ -71,6 +87,8 @@ def draw(result: SweepRecord, folder: str | Path) -> list[Path]:
         The sweep.
     folder : path
         Where the files go; made where it is missing.
+    makers : iterable of callable
+        What is drawn, of :data:`MAKERS`.
 
     Returns
     -------
@@ -84,7 +102,7 @@ def draw(result: SweepRecord, folder: str | Path) -> list[Path]:
     """
     written = []
     with settings():
-        for maker in MAKERS:
+        for maker in makers:
             figure = maker(result)
             if figure is None:
                 continue
