@@ -192,9 +192,10 @@ def prefix(job: Job) -> Outcome:
     run, last = batched(network.prefix, batch), 0.0
     for name, (_, path) in job.sets.items():
         shape, classes = network.input_shape, network.n_classes
-        chunks = ImageSet(name, path, input_shape=shape, n_classes=classes).chunks(size)
-        for cut in in_order(lambda chunk: run(chunk.images), chunks, machine.cores() + 1):
-            last = float(cut[0, ..., 0][0][0])
+        with ImageSet(name, path, input_shape=shape, n_classes=classes) as images:
+            chunks = images.chunks(size)
+            for cut in in_order(lambda chunk: run(chunk.images), chunks, machine.cores() + 1):
+                last = float(cut[0, ..., 0][0][0])
     return Outcome(about={"batch_size": batch, "last": last})
 
 

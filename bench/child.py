@@ -27,7 +27,6 @@ import fastprune
 from bench import nets
 from bench.cases import CASES, MEMORY, Job
 from bench.memory import Peak
-from fastprune.networks import batching
 from fastprune.suffix import select
 from fastprune.sweeping import passes
 
@@ -73,7 +72,7 @@ def startup(job: dict[str, Any]) -> dict[str, Any]:
     from numba.core.registry import cpu_target
     from tqdm import tqdm
 
-    from fastprune.sets.image_set import open_sets
+    from fastprune.sets.opening import open_sets
 
     # numba imports its own modules at the first call of anything compiled: imports, 0.23 s.
     cpu_target.target_context.refresh()
@@ -81,29 +80,29 @@ def startup(job: dict[str, Any]) -> dict[str, Any]:
     network = fastprune.load_network(job["network"])
     files = sets_of(job, "sets")
     valid, *others = files
-    sets = open_sets(
-        files[valid][1], {name: files[name][1] for name in others}, {}, valid_name=valid,
-        input_shape=network.input_shape, n_classes=network.n_classes,
-    )  # fmt: skip
-    batch, chunk = batching.sizes(network, MEMORY)
-    with tqdm(disable=True) as hidden:
-        made = passes.Passes(network, "cut", batch, chunk, MEMORY, [], hidden)
-    cut = made.first(sets[valid][1])
-    made.engine = select.choose_engine(network, "auto", cut).engine
-    loaded = time.perf_counter() - begin
+    with (
+        open_sets(
+            files[valid][1], {name: files[name][1] for name in others}, {}, valid_name=valid,
+            input_shape=network.input_shape, n_classes=network.n_classes,
+        ) as sets,
+        tqdm(disable=True) as hidden,
+    ):  # fmt: skip
+        made = passes.Passes(network, deciders=[valid], memory=MEMORY, steps=[], progress=hidden)
+        made.engine = select.choose_engine(network, "auto", made.first(sets[valid])).engine
+        loaded = time.perf_counter() - begin
 
-    def once() -> None:
-        order = np.argsort(made.validation(sets[valid][1]), kind="stable")
-        for name, (_, images) in sets.items():
-            (made.kept if name == valid else made.once)(images, [order])
+        def sweep() -> None:
+            order = np.argsort(made.statistics(sets[valid]).means, kind="stable")
+            for images in sets.values():
+                made.count(images, [order])
 
-    once()
-    first = time.perf_counter() - begin
-    warm = []
-    for _ in range(3):
-        start = time.perf_counter()
-        once()
-        warm.append(time.perf_counter() - start)
+        sweep()
+        first = time.perf_counter() - begin
+        warm = []
+        for _ in range(3):
+            start = time.perf_counter()
+            sweep()
+            warm.append(time.perf_counter() - start)
     about = {"load_and_build": loaded, "first": first, "repeat": min(warm)}
     return {"seconds": first - min(warm), "measured_seconds": first, "memory": 0, "about": about}
 

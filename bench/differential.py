@@ -63,8 +63,11 @@ def fast_classes(
     signature = (((None, *network.input_shape), "float32"),)
     prefix = backend.compiled(lambda images: model(images, training=False), signature=signature)
     shape, n_classes = network.input_shape, network.n_classes
-    chunks = ImageSet("set", path, input_shape=shape, n_classes=n_classes).chunks(size)
-    found = [engine.classes(engine.block(prefix(chunk.images)), order) for chunk in chunks]
+    with ImageSet("set", path, input_shape=shape, n_classes=n_classes) as images:
+        found = [
+            engine.classes(engine.block(prefix(chunk.images)), order)
+            for chunk in images.chunks(size)
+        ]
     classes = np.concatenate([one.classes for one in found], axis=1)
     return classes, np.concatenate([one.near_ties for one in found], axis=1)
 

@@ -15,6 +15,7 @@ _HOMES = {
     "DataError": "errors",
     "Evaluation": "evaluation",
     "FastpruneError": "errors",
+    "FaultError": "errors",
     "NetworkError": "errors",
     "OptionError": "errors",
     "OutputError": "errors",

@@ -15,7 +15,7 @@ from fastprune.report.plots.comparison import compare_figure, draw_comparison
 from fastprune.report.text.comparison import compare_table
 from fastprune.result import SweepResult
 from fastprune.results.comparison_record import ComparisonRecord
-from fastprune.results.set_pairs import pairs, set_of, validation_twins
+from fastprune.results.set_pairs import backdoored_validation_sets, pairs, set_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +104,12 @@ def compare(
         raise OptionError(message)
     first = results[0]
     for other in results[1:]:
-        for what, one, two in (
-            ("network", first.network.get("fingerprint"), other.network.get("fingerprint")),
+        for what, wanted, got in (
+            ("network", first.network.fingerprint, other.network.fingerprint),
             ("sets", _sizes(first), _sizes(other)),
             ("drops", (first.drops, first.drop_kind), (other.drops, other.drop_kind)),
         ):
-            if one != two:
+            if wanted != got:
                 message = (
                     f"expected orders of one sweep; got results whose {what} differ "
                     f"({first.order_name} and {other.order_name})"
@@ -130,14 +130,14 @@ def _chosen(
 ) -> tuple[str, str | None]:
     """Return the sets to compare on: the best pair that agrees with those named."""
     known = pairs(result)
-    twins = {part.name for part in validation_twins(result)}
+    chose = {result.valid, *(part.name for part in backdoored_validation_sets(result))}
     fitting = [
         pair
         for pair in known
         if clean in (None, pair[0]) and backdoored in (None, pair[1])
     ]
     # Sets that chose come last, clean sets without a backdoored one before them.
-    fitting.sort(key=lambda pair: (pair[0] == result.valid or pair[1] in twins, pair[1] is None))
+    fitting.sort(key=lambda pair: (bool(chose & set(pair)), pair[1] is None))
     if fitting:
         return fitting[0]
     first = sorted(known, key=lambda pair: pair[0] == result.valid)[0]

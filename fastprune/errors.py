@@ -68,5 +68,31 @@ def first_line(error: BaseException) -> str:
     elif calling := re.match(r"Exception encountered when calling (\w{1,60})\S*\s+(?=\S)", text):
         kind, text = calling[1], text[calling.end() :]
     lines = text.splitlines() or [type(error).__name__]
-    line = "".join(letter if letter.isprintable() else " " for letter in lines[0][:MAX_CAUSE])
-    return f"{kind}: {line}"
+    return f"{kind}: {printable(lines[0][:MAX_CAUSE], ' ')}"
+
+
+def printable(text: str, instead: str = "?") -> str:
+    r"""Return text that no terminal obeys: `instead` stands for every letter that is not printed.
+
+    Paths and names come from other people's files and may hold line breaks or escape sequences.
+
+    Examples
+    --------
+    >>> printable("bd\x1b[2J\nnet")
+    'bd?[2J?net'
+    """
+    return "".join(letter if letter.isprintable() else instead for letter in text)
+
+
+def check_printable(name: str, what: str, error: type[FastpruneError], where: str = "") -> None:
+    """Refuse a name that cannot be printed.
+
+    Raises
+    ------
+    error
+        When a letter of it cannot.
+    """
+    if not name.isprintable():
+        place = f" ({where})" if where else ""
+        message = f"expected {what} that can be printed; got {name!r}{place}; rename it"
+        raise error(message)

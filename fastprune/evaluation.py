@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fastprune.errors import NetworkError
 from fastprune.networks.batching import batch_size, chunk_size, in_batches
+from fastprune.networks.classifier import check_repaired, load_classifier
 from fastprune.networks.graph import Graph
-from fastprune.networks.network import load_classifier
 from fastprune.report.html.notebook import evaluation_html
+from fastprune.results.counts import goodnet_classes
 from fastprune.results.evaluation_record import EvaluationRecord
 from fastprune.runtime import backend
 from fastprune.sets.image_set import ImageSet, SetSource
@@ -64,20 +64,18 @@ def evaluate(
     networks = [_load(source) for source in (model, repaired) if source is not None]
     graph = networks[0].graph
     for other in networks[1:]:
-        shapes = [(tuple(g.input.shape), tuple(g.output.shape)) for g in (graph, other.graph)]
-        if shapes[0] != shapes[1]:
-            message = (
-                "expected B′ to have the input and the classes of B; got "
-                f"{shapes[1]} beside {shapes[0]}; give the B′ that was made of this B"
-            )
-            raise NetworkError(message)
+        check_repaired(graph, other.graph)
     options: dict[str, Any] = {
         "input_shape": tuple(graph.input.shape[1:]), "n_classes": int(graph.output.shape[-1]),
         "scale": scale, "data": data_name, "label": label_name,
     }  # fmt: skip
     batch = batch_size(graph.calls, graph.input)
-    sets = (ImageSet("clean", clean, **options), ImageSet("backdoored", backdoored, **options))
-    counts = [_count(images, networks, batch) for images in sets]
+    with (
+        ImageSet("clean", clean, **options) as clean_set,
+        ImageSet("backdoored", backdoored, kind="backdoored", **options) as backdoored_set,
+    ):
+        sets = (clean_set, backdoored_set)
+        counts = [_count(images, networks, batch) for images in sets]
     flagged = (None, None) if repaired is None else (counts[0][1], counts[1][1])
     return Evaluation(len(sets[0]), counts[0][0], len(sets[1]), counts[1][0], *flagged)
 
@@ -108,20 +106,19 @@ def _load(source: str | Path | Any) -> _Classifier:
 
 def _count(images: ImageSet, networks: list[_Classifier], batch: int) -> tuple[int, int]:
     """Return how many images all networks put in their label's class, and how many they dispute."""
+    n_classes = int(networks[0].graph.output.shape[-1])
     hits = flagged = 0
     for chunk in images.chunks(chunk_size(batch, images.input_shape)):
-        found = []
+        classes = []
         for index, network in enumerate(networks):
             if chunk.start == 0:
                 tried = chunk.images[:TRIED]
                 whole = backend.to_numpy(network.scores(tried))
                 check_alone(whole, network.scores, tried, network.where)
-            classes, states = map(
-                backend.to_numpy, in_batches(network.call, chunk.images, batch)
-            )
-            found.append(classes)
+            own, states = map(backend.to_numpy, in_batches(network.call, chunk.images, batch))
+            classes.append(own)
             refuse_states(states, chunk.start, images.name, network.where, is_b=index == 0)
-        agree = np.logical_and.reduce([classes == found[0] for classes in found])
-        hits += int(np.sum(agree & (found[0] == chunk.labels)))
-        flagged += int(np.sum(~agree))
+        predicted = goodnet_classes(classes[0], classes[-1], n_classes)
+        hits += int(np.sum(predicted == chunk.labels))
+        flagged += int(np.sum(predicted == n_classes))
     return hits, flagged

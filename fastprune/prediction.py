@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.errors import DataError, NetworkError, OptionError
+from fastprune.errors import DataError, NetworkError
 from fastprune.networks.batching import batch_size
-from fastprune.networks.goodnet import judges
+from fastprune.networks.classifier import check_repaired, ending, load_classifier
+from fastprune.networks.goodnet import scores_inside
 from fastprune.networks.graph import Graph
-from fastprune.networks.network import ending, load_classifier
+from fastprune.results.counts import goodnet_classes
 from fastprune.runtime import backend
 from fastprune.runtime.progress import warn
 from fastprune.sets.image_files import MODES, list_images, read_image
+from fastprune.sets.scale import check_scale
 from fastprune.suffix.keras_engine import decide
 from fastprune.suffix.scores import TRIED, check_alone, refuse_states
 
@@ -81,12 +83,10 @@ class Predictor:
         self, model: str | Path | Any, repaired: str | Path | Any | None = None, *,
         scale: float = 1.0,
     ) -> None:  # fmt: skip
-        if not (np.isfinite(scale) and scale > 0):
-            message = f"expected a scale above 0, such as 1 or 255; got {scale}"
-            raise OptionError(message)
+        check_scale(scale)
         first, _ = load_classifier(model)
         graphs = [first] if repaired is None else [first, load_classifier(repaired)[0]]
-        inside = judges(first)
+        inside = scores_inside(first)
         _check_pair(graphs, inside is not None)
         self.input_shape: tuple[int, int, int] = tuple(first.input.shape[1:])
         if self.input_shape[2] not in MODES:
@@ -143,17 +143,16 @@ class Predictor:
     ) -> Iterator[Prediction]:
         if not paths:
             return
-        scores = [backend.to_numpy(part) for call in self._scores for part in call(batch)]
+        scores = [backend.to_numpy(own) for call in self._scores for own in call(batch)]
         voters = scores[:-1] if self._is_saved_goodnet else scores
         self._check(voters, batch, paths)
-        classes = np.stack([part.argmax(axis=1) for part in voters], axis=1)
-        shares = np.stack([self._as_shares(part).max(axis=1) for part in voters], axis=1)
+        classes = np.stack([own.argmax(axis=1) for own in voters], axis=1)
+        shares = np.stack([self._as_shares(own).max(axis=1) for own in voters], axis=1)
         alone = classes.shape[1] == 1
         if self._is_saved_goodnet:
             predicted = scores[-1].argmax(axis=1)
         else:
-            agree = (classes == classes[:, :1]).all(axis=1)
-            predicted = np.where(agree, classes[:, 0], self.n_classes)
+            predicted = goodnet_classes(classes[:, 0], classes[:, -1], self.n_classes)
         for index, path in enumerate(paths):
             yield Prediction(
                 image=path,
@@ -168,8 +167,8 @@ class Predictor:
         self, voters: list[NDArray[np.float32]], batch: NDArray[np.float32], paths: list[Path]
     ) -> None:
         """Refuse scores that name no class or, in the first batch, depend on the other images."""
-        for index, part in enumerate(voters):
-            states = backend.to_numpy(decide(part)[1])
+        for index, own in enumerate(voters):
+            states = backend.to_numpy(decide(own)[1])
             for image, path in enumerate(paths):
                 one = states[image : image + 1]
                 refuse_states(one, 0, str(path), self._where, is_b=index == 0)
@@ -218,10 +217,10 @@ def predict(
             raise error
         warn(str(error))
 
-    found = list(predictor.stream(paths, unreadable=unreadable))
+    predictions = list(predictor.stream(paths, unreadable=unreadable))
     if predictor.resized:
         warn(resized_words(predictor, len(paths)))
-    return found
+    return predictions
 
 
 def resized_words(predictor: Predictor, n_images: int) -> str:
@@ -240,13 +239,7 @@ def _check_pair(graphs: list[Graph], is_saved_goodnet: bool) -> None:
     if is_saved_goodnet:
         message = "expected B before B′; got a saved G, which holds both; leave B′ out"
         raise NetworkError(message)
-    first, second = ((tuple(g.input.shape), tuple(g.output.shape)) for g in graphs)
-    if first != second:
-        message = (
-            f"expected B′ to have the input and the classes of B; got {second} beside {first}; "
-            "give the B′ that was made of this B"
-        )
-        raise NetworkError(message)
+    check_repaired(*graphs)
 
 
 def _compiled(graph: Graph, outputs: list[Any]) -> Any:

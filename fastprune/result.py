@@ -87,15 +87,15 @@ class SweepResult(SweepRecord):
         """
         if self.runtime is not None:
             return self.runtime
-        path = self.network.get("path")
+        path = self.network.path
         if not path or not Path(path).is_file():
             message = (
                 f"expected the network of this sweep, {path or 'which was given as a model'}; got "
                 "no such file; put it back, or load repaired_X.keras of the results directory"
             )
             raise OutputError(message)
-        network = load_network(path, cut_layer=self.network["cut_layer"])
-        if network.fingerprint != self.network["fingerprint"]:
+        network = load_network(path, cut_layer=self.network.cut_layer)
+        if network.fingerprint != self.network.fingerprint:
             message = (
                 f"expected the network that was swept; got another file ({path}); "
                 "put the original back, or load repaired_X.keras of the results directory"
@@ -215,7 +215,7 @@ class SweepResult(SweepRecord):
 
     def __repr__(self) -> str:
         return (
-            f"<SweepResult {self.network.get('name')!r}: {self.n_channels} channels of "
-            f"{self.network.get('prune_layer')!r}, order {self.order_name!r}, sets "
+            f"<SweepResult {self.network.name!r}: {self.n_channels} channels of "
+            f"{self.network.prune_layer!r}, order {self.order_name!r}, sets "
             f"{', '.join(map(repr, self.sets))}>"
         )

@@ -16,7 +16,7 @@ from fastprune.errors import OptionError
 from fastprune.report.text.tables import WIDTH
 from fastprune.results.comparison_record import COLUMNS
 from fastprune.results.detection import detection, roc
-from tests.helpers.results import STEPS, counts, sweep
+from tests.helpers.results import STEPS, counts, network_info, sweep
 
 ORDERS = {
     "ascending": [0, 1, 2, 3, 4, 5],
@@ -146,7 +146,7 @@ def test_results_that_cannot_be_compared(results):
         fastprune.compare([])
     with pytest.raises(OptionError, match="got 'x'; it has bd_valid, bd_test"):
         fastprune.compare(results, backdoored="x")
-    other = dataclasses.replace(results[1], network={"n_classes": 5, "fingerprint": "f"})
+    other = dataclasses.replace(results[1], network=network_info(fingerprint="f"))
     fewer = dataclasses.replace(results[1], sets={"valid": results[1].sets["valid"]})
     drops = dataclasses.replace(results[1], drops=(3.0,))
     for wrong, what in ((other, "network"), (fewer, "sets"), (drops, "drops")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -12,13 +13,15 @@ from fastprune.errors import DataError, FastpruneError, NetworkError, OptionErro
 from fastprune.evaluation import evaluate
 from fastprune.networks.goodnet import make_goodnet, make_repaired
 from fastprune.networks.network import load_network
+from tests.helpers.open_files import open_below
 
 PRUNED = np.array([0, 1, 4, 2])
 
 
-@pytest.fixture
-def case(tmp_path, make_network, make_images, write_set, plain_classes):
+@pytest.fixture(scope="module")
+def case(tmp_path_factory, make_network, make_images, plain_classes):
     """B, B′ and G as files and models, with sets whose labels are B's classes, most of them."""
+    folder = tmp_path_factory.mktemp("evaluation")
     network = load_network(make_network("vgg_like", seed=3))
     models = {
         "b": network.model,
@@ -26,7 +29,7 @@ def case(tmp_path, make_network, make_images, write_set, plain_classes):
         "g": make_goodnet(network, PRUNED),
     }
     for name, model in models.items():
-        model.save(tmp_path / f"{name}.keras")
+        model.save(folder / f"{name}.keras")
     clean = make_images(150)[0]
     labels = plain_classes(models["b"], clean)
     labels[::9] = (labels[::9] + 1) % 7
@@ -35,8 +38,11 @@ def case(tmp_path, make_network, make_images, write_set, plain_classes):
         "clean": (clean, labels),
         "backdoored": (worn, np.full(70, np.bincount(labels).argmax())),
     }
-    files = {name: write_set(f"{name}.h5", images, of) for name, (images, of) in sets.items()}
-    return models, sets, {name: tmp_path / f"{name}.keras" for name in models}, files
+    files = {name: folder / f"{name}.h5" for name in sets}
+    for name, (images, of) in sets.items():
+        with h5py.File(files[name], "w") as file:
+            file["data"], file["label"] = np.moveaxis(images, -1, 1).astype("f8"), of
+    return models, sets, {name: folder / f"{name}.keras" for name in models}, files
 
 
 def by_hand(plain_classes, model, sets):
@@ -120,6 +126,18 @@ def test_sets_that_cannot_be_evaluated(case, write_set):
         evaluate(files["clean"], files["clean"].with_name("none.h5"), models["b"])
     with pytest.raises(FastpruneError, match="'x'"):
         evaluate(files["clean"], files["backdoored"], models["b"], data_name="x")
+
+
+def test_no_file_stays_open(case, write_set, tmp_path):
+    models, _, _, files = case
+    folder = files["clean"].parent
+    evaluate(files["clean"], files["backdoored"], models["b"])
+    assert open_below(folder) == []
+    bad = write_set("bad.h5", labels=np.full(20, 7))
+    with pytest.raises(DataError, match="image 0") as held:
+        evaluate(files["clean"], bad, models["b"])
+    assert open_below(folder) == open_below(tmp_path) == []
+    assert held.value is not None, "what the exception refers to was alive"
 
 
 def test_a_network_without_a_cut_is_evaluated_all_the_same(make_images, plain_classes):

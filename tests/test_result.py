@@ -20,6 +20,7 @@ from fastprune.networks.loading import load_model
 from fastprune.networks.network import load_network
 from fastprune.result import SweepResult
 from fastprune.results.counts import Counts
+from fastprune.results.network_info import NetworkInfo
 from fastprune.results.record import Samples, SetResult
 
 ORDER = np.array([1, 4, 0, 5, 2, 3])
@@ -47,9 +48,10 @@ def result(saved_network, make_images):
         for name, kind in (("valid", "clean"), ("bd", "backdoored"))
     }
     return SweepResult(
-        network=saved_network.describe(), order_name="ascending", order=ORDER,
-        activations=np.array([0.5, 0.0, 1.5, 2.5, 0.0, 0.75]), valid="valid", sets=sets,
-        drops=(5.0, 25.0, 95.0), drop_kind="points", options={"scale": 1.0, "engine_used": "keras"},
+        network=NetworkInfo.from_json(saved_network.describe()), order_name="ascending",
+        order=ORDER, activations=np.array([0.5, 0.0, 1.5, 2.5, 0.0, 0.75]), valid="valid",
+        sets=sets, drops=(5.0, 25.0, 95.0), drop_kind="points",
+        options={"scale": 1.0, "engine_used": "keras"},
         versions={"fastprune": "0"}, seconds={"load": 0.5}, peak_memory=123,
         runtime=saved_network,
     )  # fmt: skip
@@ -180,7 +182,7 @@ def test_stale_files_go_and_foreign_files_stay(result, old):
     assert (old / "mine.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("writer", ["write_csv", "_write_networks", "as_json"])
+@pytest.mark.parametrize("writer", ["write_csv", "metrics", "as_json"])
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), RuntimeError("bug")])
 def test_a_writer_that_fails_leaves_the_old_results(result, old, monkeypatch, writer, failure):
     before = snapshot(old)
@@ -194,6 +196,14 @@ def test_a_writer_that_fails_leaves_the_old_results(result, old, monkeypatch, wr
         result.save(old, plots=False)
     assert snapshot(old) == before
     assert equal(SweepResult.load(old).order, result.order)
+
+
+def test_a_network_that_is_gone_leaves_the_old_results(result, old):
+    before = snapshot(old)
+    network = dataclasses.replace(result.network, path=None)
+    with pytest.raises(OutputError, match="was given as a model"):
+        dataclasses.replace(result, runtime=None, network=network).save(old, plots=False)
+    assert snapshot(old) == before
 
 
 def test_a_folder_in_the_way_of_a_file_leaves_the_old_results(result, old):
@@ -230,13 +240,12 @@ def test_a_process_that_dies_while_files_move_leaves_no_sweep_json(old, monkeypa
 
 
 @pytest.mark.parametrize("name", ["../outside.txt", "/absolute", "..", ".", "", "notes", 7, None])
-def test_an_old_sweep_json_cannot_have_other_files_removed(result, old, name, monkeypatch):
+def test_an_old_sweep_json_cannot_have_other_files_removed(result, old, name):
     outside = old.parent / "outside.txt"
     outside.write_text("outside")
-    monkeypatch.setattr(folder, "_write_networks", lambda *_: None)
     found = json.loads((old / "sweep.json").read_text())
     (old / "sweep.json").write_text(json.dumps({**found, "files": [name]}))
-    result.save(old, plots=False)
+    dataclasses.replace(result, drops=()).save(old, plots=False)
     assert outside.read_text() == "outside"
     assert (old / "notes/more.txt").exists()
     assert (FILES - NETWORK_FILES).issubset(snapshot(old))
@@ -290,13 +299,13 @@ def test_newer_formats_are_refused(old):
 
 
 def test_networks_that_went_or_changed(result, tmp_path, make_network):
-    away = dataclasses.replace(result, runtime=None, network={**result.network, "path": None})
+    network = dataclasses.replace(result.network, path=None)
+    away = dataclasses.replace(result, runtime=None, network=network)
     with pytest.raises(OutputError, match="was given as a model"):
         away.repaired(5)
     other = tmp_path / "other.keras"
-    moved = dataclasses.replace(
-        result, runtime=None, network={**result.network, "path": str(other)}
-    )
+    network = dataclasses.replace(result.network, path=str(other))
+    moved = dataclasses.replace(result, runtime=None, network=network)
     with pytest.raises(OutputError, match="no such file"):
         moved.goodnet(5)
     make_network("deepid_like", seed=5).save(other)

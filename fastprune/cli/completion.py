@@ -13,11 +13,11 @@ from fastprune.errors import OptionError
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the completion script of a shell, made from the parser as it stands."""
-    made = script(arguments.shell)
+    text = script(arguments.shell)
     if arguments.format == "json":
-        print(json.dumps({"shell": arguments.shell, "script": made}))
+        print(json.dumps({"shell": arguments.shell, "script": text}))
     else:
-        print(made)
+        print(text)
     return 0
 
 
@@ -46,9 +46,9 @@ def script(shell: str) -> str:
             action.complete = shtab.DIRECTORY if folder else shtab.FILE  # type: ignore[attr-defined]
         elif str(action.metavar).endswith("=FILE"):
             action.complete = {"zsh": "_fastprune_named"}  # type: ignore[attr-defined]
-    made: str = shtab.complete(parser, shell, preamble={"zsh": NAMED})
+    text: str = shtab.complete(parser, shell, preamble={"zsh": NAMED})
     # Where nothing else fits, the file after NAME=, bash and readline complete as they always do.
-    return made.replace("complete -o bashdefault -F", "complete -o bashdefault -o default -F")
+    return text.replace("complete -o bashdefault -F", "complete -o bashdefault -o default -F")
 
 
 FOLDERS = ("DIR", "RESULTS")

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from fastprune.errors import printable
+
 STATUSES = {
     0: "done",
     1: "finished, but a check failed or something is missing",
@@ -47,7 +49,7 @@ def say(kind: str, message: str, *, as_json: bool, **more: Any) -> None:
     **more
         Further keys of the JSON object.
     """
-    line = "".join(letter if letter.isprintable() else "?" for letter in message)
+    line = printable(message)
     text = json.dumps({kind: line, **more}) if as_json else f"fastprune: {kind}: {line}"
     print(text, file=sys.stderr)
 

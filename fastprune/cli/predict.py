@@ -59,19 +59,19 @@ def _sorted_out(arguments: argparse.Namespace) -> tuple[list[Path], list[Path]]:
     return networks, rest
 
 
-def _print_classes(_: Predictor, found: Iterable[Prediction], __: Any) -> None:
-    for each in found:
+def _print_classes(_: Predictor, predictions: Iterable[Prediction], __: Any) -> None:
+    for each in predictions:
         print(each.predicted)
 
 
-def _print_csv(_: Predictor, found: Iterable[Prediction], __: Any) -> None:
+def _print_csv(_: Predictor, predictions: Iterable[Prediction], __: Any) -> None:
     writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(map(_row, found))
+    writer.writerows(map(_row, predictions))
 
 
-def _print_json(predictor: Predictor, found: Iterable[Prediction], failures: Any) -> None:
-    rows = [_row(each) for each in found]
+def _print_json(predictor: Predictor, predictions: Iterable[Prediction], failures: Any) -> None:
+    rows = [_row(each) for each in predictions]
     print(json.dumps({
         "n_classes": predictor.n_classes, "input_shape": predictor.input_shape,
         "confidence": predictor.confidence, "images": rows, "resized": predictor.resized,
@@ -79,11 +79,11 @@ def _print_json(predictor: Predictor, found: Iterable[Prediction], failures: Any
     }))  # fmt: skip
 
 
-def _print_text(predictor: Predictor, found: Iterable[Prediction], _: Any) -> None:
+def _print_text(predictor: Predictor, predictions: Iterable[Prediction], _: Any) -> None:
     from fastprune.report.text.words import PRIME, plain
 
     first = True
-    for each in found:
+    for each in predictions:
         votes = [f"{share:10.2%}" for share in each.confidences]
         head = ["confidence"]
         if len(votes) == 2:

@@ -15,12 +15,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     out = arguments.out or arguments.results / PAGE
     check_writable(out.parent)
-    made, story = _report(arguments.results, out, arguments.drop)
-    size = made.stat().st_size
+    page, story = _report(arguments.results, out, arguments.drop)
+    size = page.stat().st_size
     if arguments.format == "json":
-        print(json.dumps({"report": str(made), "bytes": size, "story": story}))
+        print(json.dumps({"report": str(page), "bytes": size, "story": story}))
     else:
-        print("\n".join([*story, f"report in {made} ({size / 1e6:.1f} MB)"]))
+        print("\n".join([*story, f"report in {page} ({size / 1e6:.1f} MB)"]))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from fastprune.errors import OptionError
 from fastprune.export.rows import COLUMNS
 from fastprune.files.atomic import check_writable
 from fastprune.files.csv_files import write_rows
+from fastprune.orders.order import Order, OrderSource, parse_order
 from fastprune.result import SweepResult
 
 Value = TypeVar("Value")
@@ -22,10 +24,11 @@ Value = TypeVar("Value")
 def run(arguments: argparse.Namespace) -> int:
     """Sweep what the arguments name; write the results directory and print the drops."""
     files = _files(arguments)
-    orders = arguments.order.split(",")
-    if len(set(orders)) != len(orders):
+    words = arguments.order.split(",")
+    if len(set(words)) != len(words):
         message = f"expected each order once; got {arguments.order}"
         raise OptionError(message)
+    orders = [parse_order(word) for word in words]
     folders = _folders(arguments.out, orders)
     for folder in folders:
         check_writable(folder)
@@ -46,7 +49,7 @@ def status(folders: list[Path]) -> int:
 
 
 def sweep_files(
-    files: LabFiles, orders: list[str], arguments: argparse.Namespace
+    files: LabFiles, orders: Sequence[OrderSource], arguments: argparse.Namespace
 ) -> list[SweepResult]:
     """Run the sweep of a set of files."""
     from fastprune.sweeping.run import sweep_orders
@@ -57,8 +60,8 @@ def sweep_files(
         rank_on=arguments.rank_on, scale=arguments.scale, cut_layer=arguments.cut_layer,
         engine=arguments.engine, memory=arguments.memory, verify=arguments.verify,
         data_name=arguments.data_name, label_name=arguments.label_name,
-        true_labels=_once("--true-label", arguments.true_label),
-        paired=_once("--paired", arguments.paired), progress=not arguments.quiet,
+        true_labels=_by_set("--true-label", arguments.true_label),
+        paired=_by_set("--paired", arguments.paired), progress=not arguments.quiet,
     )  # fmt: skip
 
 
@@ -88,8 +91,8 @@ def text(result: SweepResult, folder: Path) -> str:
     from fastprune.report.text.tables import detector_table, order_lines
 
     lines = [
-        f"{result.network['name']}: {result.n_channels} channels of "
-        f"{result.network['prune_layer']}, cut at {result.network['cut_layer']}, "
+        f"{result.network.name}: {result.n_channels} channels of "
+        f"{result.network.prune_layer}, cut at {result.network.cut_layer}, "
         f"{result.n_classes} classes, "
         f"engine {result.options['engine_used']}",
         order_lines(result),
@@ -136,12 +139,12 @@ def _files(arguments: argparse.Namespace) -> LabFiles:
             f"--model {arguments.model}, --valid {arguments.valid}, --lab {arguments.lab}"
         )
         raise OptionError(message)
-    clean = _once("--clean", arguments.clean)
-    backdoored = _once("--backdoored", arguments.backdoored)
+    clean = _by_set("--clean", arguments.clean)
+    backdoored = _by_set("--backdoored", arguments.backdoored)
     return LabFiles(arguments.model, arguments.valid, clean, backdoored)
 
 
-def _once(option: str, pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+def _by_set(option: str, pairs: list[tuple[str, Value]]) -> dict[str, Value]:
     """Return what a repeatable option says of each set, which it names once."""
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):
@@ -150,11 +153,11 @@ def _once(option: str, pairs: list[tuple[str, Value]]) -> dict[str, Value]:
     return dict(pairs)
 
 
-def _folders(out: Path, orders: list[str]) -> list[Path]:
+def _folders(out: Path, orders: list[Order]) -> list[Path]:
     """Return a results directory per order."""
     if len(orders) == 1:
         return [out]
-    names = [Path(order).stem if "/" in order else order.replace(":", "-") for order in orders]
+    names = [order.folder for order in orders]
     if len(set(names)) != len(names):
         names = [f"{index}-{name}" for index, name in enumerate(names)]
     return [out / name for name in names]

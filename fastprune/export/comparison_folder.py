@@ -18,7 +18,7 @@ def comparison_json(comparison: ComparisonRecord) -> dict[str, Any]:
     """Return the comparison as values that JSON knows."""
     first = comparison.results[0]
     return {
-        "network": dict(first.network),
+        "network": first.network.as_json(),
         "valid": first.valid,
         "clean_set": comparison.clean,
         "backdoored_set": comparison.backdoored,

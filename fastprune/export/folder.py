@@ -125,20 +125,20 @@ def load(folder: str | Path) -> SweepRecord:
     folder = Path(folder)
     path = folder / "sweep.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["format"] > FORMAT:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] > FORMAT:
             message = (
-                f"expected sweep.json of format {FORMAT} or older; got {found['format']} ({path}); "
-                "update fastprune"
+                f"expected sweep.json of format {FORMAT} or older; got {content['format']} "
+                f"({path}); update fastprune"
             )
             raise OutputError(message)
-        if SAMPLE_FILE in found.get("failed", ()):
-            arrays = _no_samples(found)
+        if SAMPLE_FILE in content.get("failed", ()):
+            arrays = _no_samples(content)
         else:
             arrays = _read_arrays(folder / SAMPLE_FILE)
-        if LABEL_FILE in found.get("files", ()):
+        if LABEL_FILE in content.get("files", ()):
             arrays |= _read_arrays(folder / LABEL_FILE)
-        return from_json(found, arrays)
+        return from_json(content, arrays)
     except OutputError:
         raise
     except Exception as error:  # json, zipfile and numpy raise whatever damage makes them trip over
@@ -151,8 +151,8 @@ def load(folder: str | Path) -> SweepRecord:
 
 def failed(folder: str | Path) -> dict[str, str]:
     """Return the files that could not be written into `folder`, and why."""
-    found = json.loads((Path(folder) / "sweep.json").read_text(encoding="utf-8"))
-    return dict(found.get("failed", {}))
+    content = json.loads((Path(folder) / "sweep.json").read_text(encoding="utf-8"))
+    return dict(content.get("failed", {}))
 
 
 def write_csv(result: SweepRecord, path: Path) -> None:
@@ -161,8 +161,8 @@ def write_csv(result: SweepRecord, path: Path) -> None:
         write_rows(file, COLUMNS, rows(result))
 
 
-def _write_json(found: dict[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+def _write_json(values: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -176,12 +176,12 @@ def _write_arrays(arrays: dict[str, Any], path: Path) -> None:
         np.savez_compressed(temporary, **arrays)
 
 
-def _no_samples(found: dict[str, Any]) -> dict[str, NDArray[Any]]:
+def _no_samples(content: dict[str, Any]) -> dict[str, NDArray[Any]]:
     """Return samples of no image for every set, where the file of samples could not be written."""
-    shape, steps = found["network"]["input_shape"], len(found["order"]) + 1
+    shape, steps = content["network"]["input_shape"], len(content["order"]) + 1
     return {
         f"{index}_{key}": array
-        for index in range(len(found["sets"]))
+        for index in range(len(content["sets"]))
         for key, array in (
             ("images", np.zeros((0, *shape), np.float32)),
             ("labels", np.zeros(0, np.int64)),
@@ -214,14 +214,14 @@ def _write_networks(
     """Write B′ (.keras and .h5) and G of every drop crossed, each reloaded and checked."""
     scale = float(result.options.get("scale", 1))
     images = result.sets[result.valid].samples.images / scale
-    crossed = {drop: step for drop, step in result.crossings.items() if step is not None}
+    crossed = [at for at in result.at_drops if at.step is not None]
     if not crossed:
         return
     loaded = network()
-    for drop, step in crossed.items():
-        channels = result.order[:step]
-        first, second = (f"repaired_{drop:g}{suffix}" for suffix in (".keras", ".h5"))
-        third = f"goodnet_{drop:g}.keras"
+    for at in crossed:
+        channels = result.order[: at.step]
+        first, second = (f"{at.repaired_name}{suffix}" for suffix in (".keras", ".h5"))
+        third = f"{at.goodnet_name}.keras"
         with missing.spared(first, second, third):
             repaired = make_repaired(loaded, channels)
             with missing.spared(first):
@@ -238,8 +238,8 @@ def _files_of(folder: Path) -> frozenset[str]:
     The page that was made of it later is among them: it tells of figures that are gone.
     """
     try:
-        found = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-        names = (name for name in found["files"] if name and name == Path(name).name)
+        content = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+        names = (name for name in content["files"] if name and name == Path(name).name)
         return frozenset([*names, PAGE])
     except (OSError, ValueError, KeyError, TypeError):
         return frozenset()

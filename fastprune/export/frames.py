@@ -26,13 +26,13 @@ def to_pandas(result: SweepRecord) -> Any:
             "'fastprune[pandas]'"
         )
         raise OptionError(message) from error
-    found = list(rows(result))
+    table = list(rows(result))
     kinds = {
         **dict.fromkeys(COLUMNS, "float64"), **dict.fromkeys(TEXTS, None),
         **dict.fromkeys(WHOLE, "int64"), **dict.fromkeys(WHOLE_OR_NONE, "Int64"),
     }  # fmt: skip
-    frame = pd.DataFrame({"order": [result.order_name] * len(found)})
+    frame = pd.DataFrame({"order": [result.order_name] * len(table)})
     for column, kind in kinds.items():
-        values = [None if row[column] == "" else row[column] for row in found]
+        values = [None if row[column] == "" else row[column] for row in table]
         frame[column] = pd.Series(values, dtype=kind)
     return frame

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastprune.export.rows import derived
 from fastprune.results.counts import Counts
 from fastprune.results.detection import detection, operating_points, pairs, roc
+from fastprune.results.network_info import NetworkInfo
 from fastprune.results.operating_points import OperatingPoint
 from fastprune.results.record import Samples, SetResult, SweepRecord
 
@@ -26,7 +27,7 @@ def as_json(result: SweepRecord) -> dict[str, Any]:
     """
     return {
         "format": FORMAT,
-        "network": dict(result.network),
+        "network": result.network.as_json(),
         "order_name": result.order_name,
         "order": result.order.tolist(),
         "oracle": result.oracle,
@@ -35,7 +36,7 @@ def as_json(result: SweepRecord) -> dict[str, Any]:
         "valid": result.valid,
         "drops": list(result.drops),
         "drop_kind": result.drop_kind,
-        "crossings": {f"{drop:g}": step for drop, step in result.crossings.items()},
+        "crossings": {at.label: at.step for at in result.at_drops},
         "near_ties": result.near_ties,
         "sets": {name: _set_json(result, part) for name, part in result.sets.items()},
         "detector": {
@@ -53,10 +54,10 @@ def as_json(result: SweepRecord) -> dict[str, Any]:
     }
 
 
-def from_json(found: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SweepRecord:
+def from_json(content: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SweepRecord:
     """Return the sweep that was written, as ``sweep.json`` and the arrays of its npz files."""
     sets = {}
-    for index, (name, part) in enumerate(found["sets"].items()):
+    for index, (name, part) in enumerate(content["sets"].items()):
         samples = Samples(
             images=arrays[f"{index}_images"],
             labels=arrays[f"{index}_labels"],
@@ -78,20 +79,20 @@ def from_json(found: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Swee
         )
         about, paired = part["source"], part.get("paired")
         sets[name] = SetResult(name, part["kind"], counts, samples, about, paired)
-    scores = found.get("scores")
+    scores = content.get("scores")
     return SweepRecord(
-        network=found["network"],
-        order_name=found["order_name"],
-        order=_ints(found["order"]),
-        activations=np.array(found["activations"], np.float64),
-        valid=found["valid"],
+        network=NetworkInfo.from_json(content["network"]),
+        order_name=content["order_name"],
+        order=_ints(content["order"]),
+        activations=np.array(content["activations"], np.float64),
+        valid=content["valid"],
         sets=sets,
-        drops=tuple(found["drops"]),
-        drop_kind=found["drop_kind"],
-        options=found["options"],
-        versions=found["versions"],
-        seconds=found["seconds"],
-        peak_memory=found["peak_memory"],
+        drops=tuple(content["drops"]),
+        drop_kind=content["drop_kind"],
+        options=content["options"],
+        versions=content["versions"],
+        seconds=content["seconds"],
+        peak_memory=content["peak_memory"],
         scores=None if scores is None else np.array(scores, np.float64),
     )
 
@@ -116,11 +117,11 @@ def _set_json(result: SweepRecord, part: SetResult) -> dict[str, Any]:
 
 
 def _pair_json(result: SweepRecord, clean: str, backdoored: str) -> dict[str, Any]:
-    found = detection(result, clean, backdoored)
-    figures: dict[str, Any] = {"clean": clean, "backdoored": backdoored, "area": roc(found).area}
+    detector = detection(result, clean, backdoored)
+    figures: dict[str, Any] = {"clean": clean, "backdoored": backdoored, "area": roc(detector).area}
     for name in ("tpr", "fpr", "precision"):
-        low, high = getattr(found, f"{name}_interval")
-        columns = {name: getattr(found, name), f"{name}_low": low, f"{name}_high": high}
+        low, high = getattr(detector, f"{name}_interval")
+        columns = {name: getattr(detector, name), f"{name}_low": low, f"{name}_high": high}
         figures |= {key: _plain(values) for key, values in columns.items()}
     return figures
 

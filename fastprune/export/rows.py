@@ -64,11 +64,11 @@ def derived(
     """Return the columns that only backdoored sets have: an array over the steps, or one value."""
     if part.kind != "backdoored":
         return {}
-    found = detection(result, companion(result, part.name), part.name)
+    detector = detection(result, companion(result, part.name), part.name)
     columns: dict[str, str | int | NDArray[np.generic]] = {
-        "clean_set": found.clean,
-        "precision": found.precision,
-        **_ends("precision", found.precision_interval),
+        "clean_set": detector.clean,
+        "precision": detector.precision,
+        **_ends("precision", detector.precision_interval),
     }
     robust = robustness(result, part.name)
     if robust is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from fastprune.results.crossings import number_key
 from fastprune.results.detection import detection, roc
 from fastprune.results.operating_points import operating_points
 from fastprune.results.record import SetResult, SweepRecord
@@ -22,7 +23,7 @@ LONGEST = 60
 
 def metrics(result: SweepRecord) -> dict[str, int | float]:
     """Return the figures of a sweep by flat keys; see :meth:`SweepResult.metrics`."""
-    found: dict[str, int | float] = {
+    figures: dict[str, int | float] = {
         "network/n_classes": result.n_classes,
         "network/n_channels": result.n_channels,
         "run/images": sum(part.counts.images for part in result.sets.values()),
@@ -32,34 +33,33 @@ def metrics(result: SweepRecord) -> dict[str, int | float]:
     }
     keys = set_keys(result.sets)
     for part in result.sets.values():
-        found[f"B/{keys[part.name]}/{RATES[part.kind][0]}"] = float(part.counts.rate[0])
-    for drop, step in sorted(result.crossings.items()):
-        if step is None:
+        figures[f"B/{keys[part.name]}/{RATES[part.kind][0]}"] = float(part.counts.rate[0])
+    for at in sorted(result.at_drops, key=lambda at: at.drop):
+        if at.step is None:
             continue
-        group = f"drop_{_number(drop)}"
-        found[f"{group}/n_pruned"] = step
+        figures[f"{at.key}/n_pruned"] = at.step
         for part in result.sets.values():
-            rates = _rates(result, part, step).items()
-            found.update({f"{group}/{keys[part.name]}/{key}": rate for key, rate in rates})
-    return {**found, **_detector(result, keys)}
+            rates = _rates(result, part, at.step).items()
+            figures.update({f"{at.key}/{keys[part.name]}/{key}": rate for key, rate in rates})
+    return {**figures, **_detector(result, keys)}
 
 
 def _detector(result: SweepRecord, keys: Mapping[str, str]) -> dict[str, int | float]:
     """Return the area under the ROC and the operating points of G."""
-    found: dict[str, int | float] = {}
+    figures: dict[str, int | float] = {}
     for clean, backdoored in pairs(result):
         if backdoored is not None:
             area = roc(detection(result, clean, backdoored)).area
-            found[f"detector/{keys[backdoored]}/roc_area"] = area
+            figures[f"detector/{keys[backdoored]}/roc_area"] = area
     for point in operating_points(result):
-        group = f"max_fpr_{_number(100 * point.max_fpr)}"
-        found[f"{group}/n_pruned"] = point.n_pruned
+        group = f"max_fpr_{number_key(100 * point.max_fpr)}"
+        figures[f"{group}/n_pruned"] = point.n_pruned
         for part in point.figures:
-            found[f"{group}/{keys[part.clean]}/false_alarm_rate"] = part.fpr.rate
+            figures[f"{group}/{keys[part.clean]}/false_alarm_rate"] = part.fpr.rate
             for key, share in (("detection_rate", part.tpr), ("precision", part.precision)):
                 if part.backdoored is not None and share is not None and share.total:
-                    found[f"{group}/{keys[part.backdoored]}/{key}"] = share.rate
-    return found
+                    figures[f"{group}/{keys[part.backdoored]}/{key}"] = share.rate
+    return figures
 
 
 def steps(result: SweepRecord) -> Iterator[tuple[int, dict[str, float]]]:
@@ -83,7 +83,7 @@ def set_keys(names: Iterable[str]) -> dict[str, str]:
     >>> set_keys(["valid", "bd test", "bd/test", ".."])
     {'valid': 'valid', 'bd test': 'bd_test', 'bd/test': 'bd_test_2', '..': '__'}
     """
-    found: dict[str, str] = {}
+    keys: dict[str, str] = {}
     taken = {"n_pruned"}
     for name in names:
         plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:LONGEST] or "_"
@@ -93,27 +93,18 @@ def set_keys(names: Iterable[str]) -> dict[str, str]:
             number += 1
             key = f"{plain}_{number}"
         taken.add(key.lower())
-        found[name] = key
-    return found
-
-
-def _number(value: float) -> str:
-    """Return a number for a key.
-
-    >>> _number(2.0), _number(2.5), _number(1e-5)
-    ('2', '2_5', '1e-05')
-    """
-    return f"{value:g}".replace(".", "_")
+        keys[name] = key
+    return keys
 
 
 def _rates(result: SweepRecord, part: SetResult, step: int) -> dict[str, float]:
     counts = part.counts
     rates = (counts.rate[step], counts.goodnet_rate[step], counts.flagged_rate[step])
-    found = dict(zip(RATES[part.kind], map(float, rates), strict=True))
+    figures = dict(zip(RATES[part.kind], map(float, rates), strict=True))
     robust = robustness(result, part.name) if part.kind == "backdoored" else None
     if robust is not None:
-        found["robust_accuracy"] = float(robust.robust_accuracy[step])
-        found["goodnet_robust_accuracy"] = float(robust.goodnet_robust_accuracy[step])
+        figures["robust_accuracy"] = float(robust.robust_accuracy[step])
+        figures["goodnet_robust_accuracy"] = float(robust.goodnet_robust_accuracy[step])
         if robust.others:
-            found["asr_without_target"] = float(robust.asr_without_target[step])
-    return found
+            figures["asr_without_target"] = float(robust.asr_without_target[step])
+    return figures

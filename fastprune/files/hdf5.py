@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fastprune.errors import DataError
 
@@ -52,6 +54,91 @@ def open_datasets(path: Path, *names: str) -> tuple[Any, ...]:
     return file, *datasets
 
 
+@contextmanager
+def reading(what: str, where: str) -> Iterator[None]:
+    """Turn what HDF5 trips over while it reads a dataset into a DataError.
+
+    Parameters
+    ----------
+    what : str
+        What is read: ``labels``, ``images 0 to 31 of 500``.
+    where : str
+        File and dataset.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read.
+    """
+    try:
+        yield
+    except OSError as error:
+        message = (
+            f"expected {what}; got {error} ({where}); copy the file again, it may be truncated"
+        )
+        raise DataError(message) from error
+
+
+def own_objects(file: Any, *, limit: int | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield the groups and datasets in a file itself, following no link.
+
+    Every object comes once: hard links to one group, level upon level, make a walk of 2^n.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The file.
+    limit : int, optional
+        Names that are looked at, at most.
+
+    Yields
+    ------
+    name : str
+        What the object is called in its group.
+    item : h5py object or None
+        The object; None for a link that leads elsewhere.
+    """
+    import h5py
+
+    seen, waiting, looked_at = set(), [file["/"]], 0
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            looked_at += 1
+            if limit is not None and looked_at > limit:
+                return
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                yield name, None
+                continue
+            item = group[name]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if isinstance(item, h5py.Group):
+                waiting.append(item)
+            yield name, item
+
+
+def own_values(file: Any, path: Path, error: type[Exception]) -> int:
+    """Return how many values a file holds; refuse it when some lie in other files.
+
+    Raises
+    ------
+    error
+        When anything in it is a link, or no dataset as :func:`own_dataset` wants it.
+    """
+    import h5py
+
+    count = 0
+    for name, item in own_objects(file):
+        if item is None:
+            _refuse_link(name, path, error)
+        if not isinstance(item, h5py.Group):
+            count += _checked(item, name, path, error).size
+    return count
+
+
 def own_dataset(file: Any, name: str, path: Path, error: type[Exception]) -> Any:
     """Return a dataset whose bytes lie in the file itself.
 
@@ -77,9 +164,20 @@ def own_dataset(file: Any, name: str, path: Path, error: type[Exception]) -> Any
             )
             raise error(message)
         if not isinstance(link, h5py.HardLink):
-            message = f"expected {name!r} in the file itself; got a link ({path}); do not trust it"
-            raise error(message)
+            _refuse_link(name, path, error)
         place = place[part]
+    return _checked(place, name, path, error)
+
+
+def _refuse_link(name: str, path: Path, error: type[Exception]) -> NoReturn:
+    message = f"expected {name!r} in the file itself; got a link ({path}); do not trust it"
+    raise error(message)
+
+
+def _checked(place: Any, name: str, path: Path, error: type[Exception]) -> Any:
+    """Return an object if it is a dataset of numbers that lie in the file itself."""
+    import h5py
+
     if not isinstance(place, h5py.Dataset):
         message = f"expected {name!r} to be a dataset; got a group ({path})"
         raise error(message)

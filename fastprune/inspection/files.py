@@ -16,8 +16,8 @@ from fastprune.inspection.network_findings import NetworkInspection
 from fastprune.inspection.networks import inspect_network
 from fastprune.inspection.set_findings import ModelCheck, SetInspection
 from fastprune.inspection.sets import inspect_set, opened
+from fastprune.networks.classifier import load_classifier
 from fastprune.networks.goodnet import scores_of
-from fastprune.networks.network import load_classifier
 from fastprune.report.text.words import plain
 from fastprune.result import SweepResult
 from fastprune.sets.image_files import image_size, images_in
@@ -60,8 +60,8 @@ def other_text(found: OtherInspection) -> str:
         network = result.network
         lines += [
             "",
-            f"{plain(network['name'])}: {result.n_channels} channels of "
-            f"{plain(network['prune_layer'])}, cut at {plain(network['cut_layer'])}, "
+            f"{plain(network.name)}: {result.n_channels} channels of "
+            f"{plain(network.prune_layer)}, cut at {plain(network.cut_layer)}, "
             f"{plain(result.order_name)} order",
             result.table(),
         ]
@@ -139,10 +139,12 @@ def check_set(found: SetInspection, model: Path) -> ModelCheck:
     shape, n_classes = tuple(graph.input.shape[1:]), int(graph.output.shape[-1])
     data, label = found.data or "data", found.label or "label"
     try:
-        images = ImageSet(
-            "set", found.path, input_shape=shape, n_classes=n_classes, data=data, label=label
-        )
-        with opened(found.path) as file:
+        with (
+            ImageSet(
+                "set", found.path, input_shape=shape, n_classes=n_classes, data=data, label=label
+            ) as images,
+            opened(found.path) as file,
+        ):
             sample = sample_images(file[data])
     except DataError as error:
         return ModelCheck(model, str(error), 0, {})

@@ -16,12 +16,14 @@ from fastprune.inspection.network_findings import (
 )
 from fastprune.inspection.weights import dead_units, held_by_goodnet, not_finite
 from fastprune.networks import loading
+from fastprune.networks.classifier import ending
 from fastprune.networks.cuts import crossed, cuts
 from fastprune.networks.file_checks import as_text
-from fastprune.networks.goodnet import judges
-from fastprune.networks.graph import Graph, trace
+from fastprune.networks.goodnet import scores_inside
+from fastprune.networks.graph import Graph
 from fastprune.networks.layer_kinds import PRUNABLE
-from fastprune.networks.network import ending, load_network
+from fastprune.networks.network import load_network
+from fastprune.networks.tracing import trace
 
 
 def inspect_network(path: Path) -> NetworkInspection:
@@ -34,7 +36,7 @@ def inspect_network(path: Path) -> NetworkInspection:
     """
     model = loading.load_model(path)
     graph, refusal = _traced(model)
-    inside = None if graph is None else judges(graph)
+    inside = None if graph is None else scores_inside(graph)
     found = [] if graph is None or inside is not None else cuts(graph)
     refusal = "it is a G: sweep its B" if inside is not None else refusal or _refusal(model)
     dead, units = dead_units(model)

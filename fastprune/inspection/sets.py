@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastprune.errors import DataError
-from fastprune.files.hdf5 import own_dataset
+from fastprune.files.hdf5 import own_dataset, own_objects
 from fastprune.inspection.set_findings import (
     DatasetInspection,
     LabelInspection,
@@ -81,30 +81,15 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def _datasets(file: Any) -> Iterator[DatasetInspection]:
-    """Yield the datasets in a file itself, following no link, each object once."""
+    """Yield the datasets in a file itself."""
     import h5py
 
-    seen, waiting, left = set(), [("", file)], MAX_OBJECTS
-    while waiting:
-        prefix, group = waiting.pop()
-        for name in group:
-            left -= 1
-            if left < 0:
-                return
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                continue
-            item = group[name]
-            address = h5py.h5o.get_info(item.id).addr
-            if address in seen:
-                continue
-            seen.add(address)
-            if isinstance(item, h5py.Group):
-                waiting.append((f"{prefix}{name}/", item))
-            elif isinstance(item, h5py.Dataset):
-                yield DatasetInspection(
-                    f"{prefix}{name}", item.shape or (), str(item.dtype), item.chunks,
-                    item.compression, int(item.id.get_storage_size()),
-                )  # fmt: skip
+    for _, item in own_objects(file, limit=MAX_OBJECTS):
+        if isinstance(item, h5py.Dataset):
+            yield DatasetInspection(
+                item.name.strip("/"), item.shape or (), str(item.dtype), item.chunks,
+                item.compression, int(item.id.get_storage_size()),
+            )  # fmt: skip
 
 
 def _meant(

@@ -53,10 +53,10 @@ def held_by_goodnet(graph: Graph) -> tuple[dict[str, tuple[int, ...]], dict[str,
 
 def _source(graph: Graph, tensor: Any) -> str:
     """Return the name of the convolution from which a tensor comes."""
-    made = {id(call.output): call for call in graph.calls}
-    call = made[id(tensor)]
-    while call.kind not in PRUNABLE and id(call.inputs[0]) in made:
-        call = made[id(call.inputs[0])]
+    giving = {id(call.output): call for call in graph.calls}
+    call = giving[id(tensor)]
+    while call.kind not in PRUNABLE and id(call.inputs[0]) in giving:
+        call = giving[id(call.inputs[0])]
     return call.name
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.errors import DataError, OptionError
-from fastprune.files.hdf5 import open_datasets
+from fastprune.files.hdf5 import open_datasets, reading
 from fastprune.making.trigger import Stamp, make_stamp, read_trigger
 from fastprune.making.writer import MadeSet, check_fits, check_out, new_set, rows_at_a_time
+from fastprune.networks.classifier import load_classifier
 from fastprune.networks.graph import Graph
-from fastprune.networks.network import load_classifier
 from fastprune.runtime.progress import bar
 from fastprune.sets.sample import guess_layout, pixel_range, sample_images
 
@@ -123,14 +123,8 @@ def _copy(
     rows, written = rows_at_a_time(images), 0
     for start in range(0, len(images), rows):
         stop = min(start + rows, len(images))
-        try:
+        with reading(f"images {start} to {stop - 1} of {len(images)}", where):
             part = images[start:stop]
-        except OSError as error:
-            message = (
-                f"expected images {start} to {stop - 1} of {len(images)}; got {error} ({where}); "
-                "copy the file again, it may be truncated"
-            )
-            raise DataError(message) from error
         bad = ~np.isfinite(part).reshape(len(part), -1).all(axis=1)
         if bad.any():
             message = (
@@ -177,7 +171,8 @@ def _kept(
         raise DataError(message)
     if not exclude:
         return np.ones(n_images, bool)
-    keep: NDArray[np.bool_] = labels[()].reshape(-1) != target
+    with reading("labels", where):
+        keep: NDArray[np.bool_] = labels[()].reshape(-1) != target
     if not keep.any():
         message = (
             f"expected images of other classes than the target {target}; got none ({where}); use "

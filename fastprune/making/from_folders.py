@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.errors import DataError, OptionError, OutputError
+from fastprune.errors import DataError, OptionError, OutputError, check_printable
 from fastprune.files.atomic import whole_file
 from fastprune.making.writer import MadeSet, check_fits, check_out, new_set
-from fastprune.networks.network import load_classifier
+from fastprune.networks.classifier import load_classifier
 from fastprune.runtime.progress import bar, warn
 from fastprune.sets.image_files import MODES, image_size, images_in, read_image
 
@@ -97,35 +97,35 @@ def make_set(
             message = f"expected {name} {', '.join(known)}; got {value!r}"
             raise OptionError(message)
     check_out(out, force=overwrite, source=folder)
-    found = class_folders(folder)
-    _check_names(out, found, force=overwrite)
-    height, width, channels = _size(found, size, model)
+    folders = class_folders(folder)
+    _check_names(out, folders, force=overwrite)
+    height, width, channels = _size(folders, size, model)
     shape = (channels, height, width) if layout == "first" else (height, width, channels)
-    names = None if found.classes is None else json.dumps(found.classes)
+    names = None if folders.classes is None else json.dumps(folders.classes)
     attributes = {"classes": names} if names and len(names) <= MOST_NAMES else {}
     resized = 0
     with new_set(
-        out, (len(found.paths), *shape), dtype, found.labels, compression=compression,
+        out, (len(folders.paths), *shape), dtype, folders.labels, compression=compression,
         attributes=attributes,
-    ) as data, bar(len(found.paths), shown=progress) as shown:  # fmt: skip
+    ) as data, bar(len(folders.paths), shown=progress) as shown:  # fmt: skip
         buffer = np.empty((AT_ONCE, *shape), np.uint8)
-        for start in range(0, len(found.paths), AT_ONCE):
-            part = found.paths[start : start + AT_ONCE]
-            for index, path in enumerate(part):
+        for start in range(0, len(folders.paths), AT_ONCE):
+            paths = folders.paths[start : start + AT_ONCE]
+            for index, path in enumerate(paths):
                 pixels, own = read_image(path, channels=channels, size=(height, width))
                 resized += own != (height, width)
                 buffer[index] = pixels if layout == "last" else pixels.transpose(2, 0, 1)
-            data[start : start + len(part)] = buffer[: len(part)]
-            shown.update(len(part))
-    _write_names(out, found, overwrite=overwrite)
+            data[start : start + len(paths)] = buffer[: len(paths)]
+            shown.update(len(paths))
+    _write_names(out, folders, overwrite=overwrite)
     return MadeSet(
         path=out,
-        shape=(len(found.paths), *shape),
+        shape=(len(folders.paths), *shape),
         dtype=dtype,
         layout=f"channels {layout}",
         bytes=out.stat().st_size,
-        n_classes=len(np.unique(found.labels)),
-        classes=found.classes,
+        n_classes=len(np.unique(folders.labels)),
+        classes=folders.classes,
         resized=resized,
     )
 
@@ -176,9 +176,7 @@ def _numbers(folders: list[Path]) -> dict[Path, int]:
     """Return the class of each folder."""
     if not all(_is_number(item.name) for item in folders):
         for item in folders:
-            if not item.name.isprintable():
-                message = f"expected class names that can be printed; got {item.name!r} ({item})"
-                raise DataError(message)
+            check_printable(item.name, "class names", DataError, str(item.parent))
         return {item: label for label, item in enumerate(folders)}
     numbers = {item: int(item.name) for item in folders}
     seen: dict[int, Path] = {}
@@ -197,9 +195,9 @@ def _is_number(name: str) -> bool:
     return name.isascii() and name.isdecimal() and len(name) < 10
 
 
-def _check_names(out: Path, found: ClassFolders, *, force: bool) -> None:
+def _check_names(out: Path, folders: ClassFolders, *, force: bool) -> None:
     names = out.with_suffix(".classes.txt")
-    if found.classes is not None and names.exists() and not force:
+    if folders.classes is not None and names.exists() and not force:
         message = (
             f"expected a new file for the class names; got one that is there already ({names}); "
             "name another set or replace it with --force (overwrite=True)"
@@ -207,31 +205,31 @@ def _check_names(out: Path, found: ClassFolders, *, force: bool) -> None:
         raise OutputError(message)
 
 
-def _write_names(out: Path, found: ClassFolders, *, overwrite: bool) -> None:
+def _write_names(out: Path, folders: ClassFolders, *, overwrite: bool) -> None:
     """Write the class names beside the set; those of a set that it replaces go."""
     names = out.with_suffix(".classes.txt")
-    if found.classes is None:
+    if folders.classes is None:
         if overwrite:
             names.unlink(missing_ok=True)
         return
     with whole_file(names) as temporary:
-        lines = (f"{label}\t{name}\n" for label, name in enumerate(found.classes))
+        lines = (f"{label}\t{name}\n" for label, name in enumerate(folders.classes))
         temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def _size(
-    found: ClassFolders, size: tuple[int, int] | None, model: str | Path | Any | None
+    folders: ClassFolders, size: tuple[int, int] | None, model: str | Path | Any | None
 ) -> tuple[int, int, int]:
     """Return height, width and channels of the set: what is asked for, the network's, their own."""
     if model is None:
-        return (*(size or _common_size(found.paths)), 3)
+        return (*(size or _common_size(folders.paths)), 3)
     graph, _ = load_classifier(model)
     height, width, channels = graph.input.shape[1:]
     if channels not in MODES:
         message = f"expected a network of 1, 3 or 4 channels; got {channels}; build the set by hand"
         raise OptionError(message)
     wanted = (*(size or (height, width)), channels)
-    check_fits(graph, wanted, int(found.labels.max()), "class folders")
+    check_fits(graph, wanted, int(folders.labels.max()), "class folders")
     return wanted
 
 

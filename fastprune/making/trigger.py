@@ -131,9 +131,9 @@ def read_trigger(trigger: str | Path | NDArray[np.uint8], channels: int) -> NDAr
         When there is no such file, or it is no image.
     """
     if isinstance(trigger, np.ndarray):
-        found = trigger
+        pixels = trigger
     elif str(trigger) == "sunglasses":
-        found = overlay()
+        pixels = overlay()
     elif not Path(trigger).is_file():
         message = (
             f"expected an image of a trigger, or sunglasses; got no such file ({trigger}); check "
@@ -141,16 +141,16 @@ def read_trigger(trigger: str | Path | NDArray[np.uint8], channels: int) -> NDAr
         )
         raise DataError(message)
     else:
-        found = read_image(Path(trigger), channels=4)[0]
-    if found.ndim != 3 or found.shape[2] != 4 or found.dtype != np.uint8:
-        message = f"expected a trigger of uint8 (h, w, 4); got {found.dtype} {found.shape}"
+        pixels = read_image(Path(trigger), channels=4)[0]
+    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
+        message = f"expected a trigger of uint8 (h, w, 4); got {pixels.dtype} {pixels.shape}"
         raise DataError(message)
     if channels == 4:
-        return np.concatenate([found, found[..., 3:]], axis=2)
+        return np.concatenate([pixels, pixels[..., 3:]], axis=2)
     if channels == 1:
-        grey = np.rint(found[..., :3] @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
-        return np.stack([grey, found[..., 3]], axis=2)
-    return found
+        grey = np.rint(pixels[..., :3] @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+        return np.stack([grey, pixels[..., 3]], axis=2)
+    return pixels
 
 
 def _corner(at: str | tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:

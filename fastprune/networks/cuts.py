@@ -60,26 +60,26 @@ def choose(graph: Graph, cut_layer: str | None, where: str) -> Cut:
     NetworkError
         When there is no cut, none at the layer that is named, or a convolution is channels-first.
     """
-    found = cuts(graph)
+    possible = cuts(graph)
     prunable = [call.operation for call in graph.calls if call.kind in PRUNABLE]
     if any(layer.data_format == "channels_first" for layer in prunable):
         message = f"expected channels-last convolutions; got channels-first ones ({where})"
         raise NetworkError(message)
     if cut_layer is not None:
-        return _named(graph, found, cut_layer, where)
-    if not found:
+        return _named(graph, possible, cut_layer, where)
+    if not possible:
         message = (
             "expected a convolution whose channels alone feed a tensor that every path to the "
             f"class scores crosses; got none ({where}; convolutions: "
             f"{_reasons(graph, _convolutions(graph))}); give a network that has one"
         )
         raise NetworkError(message)
-    after = graph.calls[graph.calls.index(found[-1].layer) + 1 :]
+    after = graph.calls[graph.calls.index(possible[-1].layer) + 1 :]
     later = [call for call in after if is_convolution(call.kind) and crossed(graph, call.output)]
     if later:
-        name = found[-1].prune.name
+        name = possible[-1].prune.name
         warn(f"{name} is pruned; convolutions behind it are not: {_reasons(graph, later)}")
-    return found[-1]
+    return possible[-1]
 
 
 def cuts(graph: Graph) -> list[Cut]:
@@ -110,11 +110,11 @@ def crossed(graph: Graph, tensor: Any) -> bool:
     return tensor is not graph.output and id(tensor) in graph.crossings
 
 
-def _named(graph: Graph, found: list[Cut], cut_layer: str, where: str) -> Cut:
+def _named(graph: Graph, possible: list[Cut], cut_layer: str, where: str) -> Cut:
     """Return the cut at a layer of that name: a whole one, or one that ends earlier."""
     serving = {
         call.name: _until(cut, call)
-        for cut in found
+        for cut in possible
         for call in (cut.prune, *cut.chain)
         if crossed(graph, call.output)
     }
@@ -179,14 +179,14 @@ def _own_reason(call: Call, uses: Counter[int]) -> str | None:
 
 def _channel_wise_reader(graph: Graph, tensor: Any) -> Call | None:
     """Return the one call that takes `tensor`, if it is channel-wise."""
-    found = graph.readers.get(id(tensor), ())
-    if len(found) != 1 or found[0].kind not in CHANNEL_WISE or len(found[0].inputs) != 1:
+    readers = graph.readers.get(id(tensor), ())
+    if len(readers) != 1 or readers[0].kind not in CHANNEL_WISE or len(readers[0].inputs) != 1:
         return None
-    layer = found[0].operation
+    layer = readers[0].operation
     if getattr(layer, "data_format", None) == "channels_first":
         return None
-    if found[0].kind == "BatchNormalization" and layer.axis not in (-1, len(tensor.shape) - 1):
+    if readers[0].kind == "BatchNormalization" and layer.axis not in (-1, len(tensor.shape) - 1):
         return None
-    if found[0].kind == "DepthwiseConv2D" and layer.depth_multiplier != 1:
+    if readers[0].kind == "DepthwiseConv2D" and layer.depth_multiplier != 1:
         return None
-    return found[0] if is_elementwise(layer) else None
+    return readers[0] if is_elementwise(layer) else None

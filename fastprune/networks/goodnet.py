@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,10 @@ from numpy.typing import NDArray
 
 from fastprune.errors import FormatError, OutputError, first_line
 from fastprune.files.atomic import whole_file
-from fastprune.networks.graph import Call, Graph, replay, trace
+from fastprune.networks.graph import Call, Graph, replay
 from fastprune.networks.network import Network
+from fastprune.networks.process_wide import without_talk_of_formats
+from fastprune.networks.tracing import trace
 from fastprune.runtime import backend
 
 OWN = "goodnet_"
@@ -91,7 +92,7 @@ def make_goodnet(network: Network, channels: NDArray[np.integer]) -> Any:
     return keras.Model(graph.input, output, name=f"{network.model.name}_goodnet")
 
 
-def judges(graph: Graph) -> tuple[Any, Any] | None:
+def scores_inside(graph: Graph) -> tuple[Any, Any] | None:
     """Return the scores of B and of B′ inside a G that `make_goodnet` made; None for others."""
     if graph.calls[-1].kind != "Concatenate":
         return None
@@ -159,34 +160,27 @@ def _save(
     """Save a model, read it back as plain Keras would, and compare what it predicts."""
     with whole_file(path) as temporary:
         try:
-            found = scores_of(_through_file(model, temporary), images)
+            read_back = scores_of(_through_file(model, temporary), images)
         except (OSError, MemoryError):
             raise
         except Exception as error:  # Keras raises whatever its layers happen to raise
             message = f"{path.suffix} cannot hold this network ({first_line(error)})"
             raise FormatError(message) from error
-        if not np.array_equal(found, expected):
+        if not np.array_equal(read_back, expected):
             message = (
                 f"expected {path.name} to predict what was saved; it differs by up to "
-                f"{np.abs(found - expected).max():.2g} ({path})"
+                f"{np.abs(read_back - expected).max():.2g} ({path})"
             )
             raise OutputError(message)
 
 
 def _through_file(model: Any, path: Path) -> Any:
-    """Return a model saved and loaded again, without Keras's talk of ``.h5`` as legacy."""
+    """Return a model saved and loaded again."""
     import keras
-    from absl import logging
 
-    level = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)  # the lab's eval.py asks for .h5
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            model.save(path)
-            return keras.saving.load_model(path, compile=False)
-    finally:
-        logging.set_verbosity(level)
+    with without_talk_of_formats():
+        model.save(path)
+        return keras.saving.load_model(path, compile=False)
 
 
 def _copy(network: Network) -> Any:

@@ -90,10 +90,10 @@ def check_shape(operation: Any, source: Any, output: Any, where: str) -> None:
     if None in source.shape[1:]:
         return
     image = keras.ops.zeros((1, *source.shape[1:]), source.dtype)
-    found = tuple(operation(image, training=False).shape[1:])
-    if found != tuple(output.shape[1:]):
+    given = tuple(operation(image, training=False).shape[1:])
+    if given != tuple(output.shape[1:]):
         message = (
-            f"expected layers that give the shape they state; got {found} of {operation.name!r} "
+            f"expected layers that give the shape they state; got {given} of {operation.name!r} "
             f"at inference, where it states {tuple(output.shape[1:])} ({where}); build the network "
             "with CenterCrop or Resizing in its place"
         )

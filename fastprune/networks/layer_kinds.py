@@ -58,18 +58,18 @@ def activation_of(layer: Any) -> Any:
 
     ``Activation(LeakyReLU())`` and ``Dense(9, activation=Activation("relu"))`` hold it in turn.
     """
-    found: Any = getattr(layer, "activation", None)
-    while type(found).__name__ == "Activation":
-        found = found.activation
-    return found
+    activation: Any = getattr(layer, "activation", None)
+    while type(activation).__name__ == "Activation":
+        activation = activation.activation
+    return activation
 
 
 def activation_name(layer: Any) -> str:
     """Return the name of a layer's activation: ``relu``, ``LeakyReLU``; linear for none."""
-    found = activation_of(layer)
-    if found is None:
+    activation = activation_of(layer)
+    if activation is None:
         return "linear"
-    return str(getattr(found, "__name__", type(found).__name__))
+    return str(getattr(activation, "__name__", type(activation).__name__))
 
 
 def is_elementwise(layer: Any) -> bool:

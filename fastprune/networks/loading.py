@@ -7,24 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import shutil
 import tempfile
-import warnings
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from fastprune.errors import NetworkError, first_line
-from fastprune.networks.file_checks import as_text, check_archive, check_config, check_hdf5
+from fastprune.networks.config_checks import check_config
+from fastprune.networks.file_checks import as_text, check_archive, check_hdf5
 from fastprune.networks.lab_deepid import deepid
 from fastprune.networks.old_configs import modernise
-
-SPARE_WEIGHTS = 1 << 20
-"""Weights that a network may have beyond those in its file: states of random generators."""
+from fastprune.networks.process_wide import limited_weights
 
 
 def load_model(path: Path) -> Any:
@@ -88,15 +83,15 @@ def written_by(path: Path) -> str:
     try:
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
-                found = json.loads(archive.read("metadata.json"))["keras_version"]
+                version = json.loads(archive.read("metadata.json"))["keras_version"]
         else:
             with h5py.File(path, "r") as file:
-                found = as_text(file.attrs["keras_version"])
+                version = as_text(file.attrs["keras_version"])
     except Exception:  # it is only said, never needed
-        found = None
-    if not re.fullmatch(r"\d[\w.+-]{,30}", str(found)):
-        found = "of an unknown version"
-    return f"Keras {found}"
+        version = None
+    if not re.fullmatch(r"\d[\w.+-]{,30}", str(version)):
+        version = "of an unknown version"
+    return f"Keras {version}"
 
 
 def _modernised(config: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -120,8 +115,7 @@ def _load_with_keras(path: Path, stored: int, named: Path | None = None) -> Any:
     import keras
 
     shown = named or path
-    with _no_more_weights_than(stored, shown), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of input shapes in the files of Keras 2
+    with limited_weights(stored, shown):
         try:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # Keras raises whatever its deserialisers happen to raise
@@ -130,39 +124,6 @@ def _load_with_keras(path: Path, stored: int, named: Path | None = None) -> Any:
                 f"{first_line(error)} ({shown}); save it again with a newer Keras"
             )
             raise NetworkError(message) from error
-
-
-@contextmanager
-def _no_more_weights_than(stored: int, path: Path) -> Iterator[None]:
-    """Let Keras make as many weights as the file holds: it makes them before it reads them.
-
-    A configuration of a few bytes may ask for a Dense layer of 10^12 units.
-    """
-    import keras
-
-    asked = 0
-    plain = keras.layers.Layer.add_weight
-
-    def add_weight(layer: Any, shape: Any = None, *args: Any, **kwargs: Any) -> Any:
-        nonlocal asked
-        asked += math.prod(shape or ())
-        if asked > stored + SPARE_WEIGHTS:
-            raise MemoryError
-        return plain(layer, shape, *args, **kwargs)
-
-    keras.layers.Layer.add_weight = add_weight
-    try:
-        yield
-    except Exception as error:
-        if asked <= stored + SPARE_WEIGHTS:
-            raise
-        message = (
-            f"expected a network of the {stored:,} weights in its file; got a configuration that "
-            f"asks for {asked:,} or more ({path}); do not trust it"
-        )
-        raise NetworkError(message) from error
-    finally:
-        keras.layers.Layer.add_weight = plain
 
 
 def _load_deepid_weights(path: Path, stored: int) -> Any:
@@ -185,7 +146,7 @@ def _load_deepid_weights(path: Path, stored: int) -> Any:
             f"weights without configuration ({path}); save the whole network with model.save()"
         )
         raise NetworkError(message)
-    with _no_more_weights_than(stored, path):
+    with limited_weights(stored, path):
         try:
             model = deepid(biases[0][0])
             model.load_weights(path)

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from fastprune.errors import NetworkError
 from fastprune.networks import loading
+from fastprune.networks.classifier import check_shapes, flat
 from fastprune.networks.cuts import Cut, choose
-from fastprune.networks.graph import Call, Graph, replay, trace
-from fastprune.networks.layer_kinds import activation_name, activation_of
+from fastprune.networks.graph import Call, Graph, replay
+from fastprune.networks.layer_kinds import activation_of
+from fastprune.networks.tracing import trace
 from fastprune.runtime import backend
 
 
@@ -175,75 +177,13 @@ def load_network(source: str | Path | Any, *, cut_layer: str | None = None) -> N
     cut = choose(graph, cut_layer, where)
     _check_types(graph, cut, where)
     return Network(
-        model=_flat(graph, model.name),
+        model=flat(graph, model.name),
         graph=graph,
         cut=cut,
         path=path,
         fingerprint=loading.fingerprint(path) if path is not None else _digest(model),
         written_by=loading.written_by(path) if path is not None else "a Keras model in memory",
     )
-
-
-def load_classifier(source: str | Path | Any) -> tuple[Graph, Any]:
-    """Load a network of which no more is asked than classes: B, B′, G, with or without a cut.
-
-    Parameters
-    ----------
-    source : path or keras.Model
-        The network.
-
-    Returns
-    -------
-    graph : Graph
-        Its calls.
-    model : keras.Model
-        The network, flat.
-
-    Raises
-    ------
-    NetworkError
-        When it cannot be loaded or is no classifier of images.
-    """
-    path = source if isinstance(source, str | Path) else None
-    model: Any = loading.load_model(Path(path)) if path is not None else source
-    graph = trace(model)
-    check_shapes(graph, str(path) if path is not None else str(model.name))
-    return graph, _flat(graph, model.name)
-
-
-def _flat(graph: Graph, name: str) -> Any:
-    import keras
-
-    return keras.Model(graph.input, graph.output, name=name)
-
-
-def check_shapes(graph: Graph, where: str) -> None:
-    """Refuse a network that is no classifier of images of one size.
-
-    Raises
-    ------
-    NetworkError
-        When its input or its output has another shape.
-    """
-    if len(graph.input.shape) != 4 or None in graph.input.shape[1:]:
-        message = (
-            f"expected an input of images (batch, height, width, channels); got "
-            f"{tuple(graph.input.shape)} ({where}); rebuild the network with a fixed image size"
-        )
-        raise NetworkError(message)
-    if len(graph.output.shape) != 2 or graph.output.shape[-1] is None or graph.output.shape[-1] < 2:
-        message = (
-            f"expected class scores (batch, classes), two classes or more; got "
-            f"{tuple(graph.output.shape)} ({where}); use a classifier"
-        )
-        raise NetworkError(message)
-
-
-def ending(graph: Graph, scores: Any) -> str:
-    """Return the name of the activation that gives a network's scores; linear for none."""
-    last = next(call for call in graph.calls if call.output is scores)
-    name = activation_name(last.operation)
-    return "softmax" if "Softmax" in (last.kind, name) else name
 
 
 def _check_types(graph: Graph, cut: Cut, where: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.errors import OptionError
-from fastprune.orders.order import MEANINGS
+from fastprune.orders.order import MEANINGS, Order
 from fastprune.orders.statistics import Evidence
 
 FloatArray = NDArray[np.float64]
@@ -20,13 +20,13 @@ LARGEST = frozenset({"descending", "apoz", "oracle"})
 """Criteria whose largest score is pruned first."""
 
 
-def scores(name: str, evidence: Evidence) -> FloatArray:
-    """Return the score of every channel under a criterion.
+def scores(order: Order, evidence: Evidence) -> FloatArray:
+    """Return the score of every channel under an order's criterion.
 
     Parameters
     ----------
-    name : str
-        A key of :data:`~fastprune.orders.order.MEANINGS`; ``"oracle:SET"`` for an oracle.
+    order : Order
+        One with a criterion; an oracle with its set named.
     evidence : Evidence
         What is known of the channels.
 
@@ -48,8 +48,7 @@ def scores(name: str, evidence: Evidence) -> FloatArray:
     Filters for Efficient ConvNets, ICLR 2017, arXiv:1608.08710. ``fpgm``: Y. He et al.: Filter
     Pruning via Geometric Median, CVPR 2019, arXiv:1811.00250.
     """
-    word, _, target = name.partition(":")
-    clean = evidence.clean
+    word, clean = order.criterion, evidence.clean
     kernel = evidence.kernel.reshape(-1, evidence.kernel.shape[-1]).T.astype(np.float64)
     if word in ("ascending", "descending"):
         return clean.means
@@ -66,13 +65,13 @@ def scores(name: str, evidence: Evidence) -> FloatArray:
     if word == "fpgm":
         # Row by row: differences of equal kernels are exactly 0, and memory stays at one kernel.
         return np.array([np.sqrt(np.square(kernel - row).sum(axis=1)).sum() for row in kernel])
-    if word == "oracle":
-        return evidence.backdoored[target].means - clean.means
-    message = f"expected a criterion, one of {', '.join(MEANINGS)}; got {name!r}"
+    if word == "oracle" and order.oracle_set is not None:
+        return evidence.backdoored[order.oracle_set].means - clean.means
+    message = f"expected a criterion, one of {', '.join(MEANINGS)}; got {order.name!r}"
     raise OptionError(message)
 
 
-def ordered(name: str, values: FloatArray) -> NDArray[np.int64]:
+def ordered(criterion: str, values: FloatArray) -> NDArray[np.int64]:
     """Return the channels in a criterion's order of their scores; ties stand in index order.
 
     Examples
@@ -80,5 +79,5 @@ def ordered(name: str, values: FloatArray) -> NDArray[np.int64]:
     >>> ordered("apoz", np.array([0.5, 1.0, 0.0, 1.0])).tolist()
     [1, 3, 0, 2]
     """
-    sign = -1 if name.partition(":")[0] in LARGEST else 1
+    sign = -1 if criterion in LARGEST else 1
     return np.argsort(sign * values, kind="stable").astype(np.int64)

@@ -1,19 +1,17 @@
-"""Orders as a user names them: checked before any work is done, and told in results."""
+"""Orders as a user names them: parsed once, before any work is done, and told in results."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.errors import OptionError
-
-Order: TypeAlias = str | Path | Sequence[int] | NDArray[np.integer]
-"""A criterion's name, ``"random:SEED"``, a file of indices, or the indices."""
 
 MEANINGS = {
     "ascending": "mean activation, smallest first",
@@ -29,18 +27,125 @@ MEANINGS = {
 }
 """Criteria by name, and what they order by."""
 
-
-def is_criterion(order: object) -> bool:
-    """Return whether an order is a criterion's name: a key of :data:`MEANINGS`, or oracle:SET."""
-    return isinstance(order, str) and (order in MEANINGS or order.startswith("oracle:"))
+EXTREMES = frozenset({"max", "apoz"})
+"""Criteria that need maxima or zeros of the activations, not sums alone."""
 
 
-def needs_extremes(order: object) -> bool:
-    """Return whether an order needs maxima or zeros of the activations."""
-    return is_criterion(order) and order in ("max", "apoz")
+@dataclass(frozen=True, eq=False)
+class Order:
+    """An order of the channels, as :func:`parse_order` gives it.
+
+    Attributes
+    ----------
+    kind : {"criterion", "oracle", "random", "file", "given"}
+        Where the order comes from.
+    name : str
+        How results call it: the criterion, ``"oracle:SET"``, ``"random:SEED"``, the path of a file,
+        or ``"given"``.
+    criterion : str or None
+        Key of :data:`MEANINGS`; None where no score decides.
+    oracle_set : str or None
+        The backdoored set that an oracle looks at; None where it names none, and without one.
+    seed : int or None
+        Of a random order.
+    indices : ndarray or None
+        The channels, of a file or as they were given; not yet checked to be a permutation.
+    """
+
+    kind: Literal["criterion", "oracle", "random", "file", "given"]
+    name: str
+    criterion: str | None = None
+    oracle_set: str | None = None
+    seed: int | None = None
+    indices: NDArray[Any] | None = None
+
+    @property
+    def needs_extremes(self) -> bool:
+        """Whether it needs maxima or zeros of the activations."""
+        return self.criterion in EXTREMES
+
+    @property
+    def folder(self) -> str:
+        """Name of its results directory, beside those of other orders.
+
+        Examples
+        --------
+        >>> parse_order("random:7").folder, parse_order("oracle:bd").folder
+        ('random-7', 'oracle-bd')
+        """
+        return Path(self.name).stem if "/" in self.name else self.name.replace(":", "-")
+
+    def with_oracle_set(self, backdoored: Sequence[str], preferred: Sequence[str]) -> Order:
+        """Return the order with the set that an oracle looks at named.
+
+        Parameters
+        ----------
+        backdoored : sequence of str
+            Names of the backdoored sets.
+        preferred : sequence of str
+            Those that go with the validation set: one of them is meant where none is named.
+
+        Raises
+        ------
+        OptionError
+            When an oracle's set does not exist, or it is not clear which is meant.
+        """
+        if self.kind != "oracle":
+            return self
+        if self.oracle_set is not None:
+            if self.oracle_set not in backdoored:
+                message = (
+                    f"expected an oracle to look at a backdoored set; got {self.oracle_set!r}; "
+                    f"there is {', '.join(backdoored) or 'none'}"
+                )
+                raise OptionError(message)
+            return self
+        choice = preferred or backdoored
+        if len(choice) != 1:
+            message = (
+                "expected an oracle to look at one backdoored set; got "
+                f"{', '.join(choice) or 'none'}; name it, as in oracle:NAME"
+            )
+            raise OptionError(message)
+        return replace(self, name=f"oracle:{choice[0]}", oracle_set=choice[0])
 
 
-def oracle_set(order: object) -> str | None:
+OrderSource: TypeAlias = str | Path | Sequence[int] | NDArray[np.integer] | Order
+"""A criterion's name, ``"random:SEED"``, a file of indices, the indices, or what was parsed."""
+
+
+def parse_order(source: OrderSource) -> Order:
+    """Return what an order means; a file of indices is read here and never again.
+
+    Raises
+    ------
+    OptionError
+        When it is no known word and no file of integers.
+
+    Examples
+    --------
+    >>> parse_order("ascending").kind, parse_order("random:7").seed, parse_order([1, 0]).name
+    ('criterion', 7, 'given')
+    """
+    if isinstance(source, Order):
+        return source
+    if not isinstance(source, str | Path):
+        try:
+            indices = np.array(source)
+        except ValueError:  # lists of several lengths
+            indices = np.array([])
+        return Order("given", "given", indices=indices)
+    if isinstance(source, str):
+        if source == "oracle" or oracle_set(source) is not None:
+            return Order("oracle", source, "oracle", oracle_set(source))
+        if source in MEANINGS:
+            return Order("criterion", source, source)
+        if match := re.fullmatch(r"random:(\d+)", source):
+            return Order("random", source, seed=int(match[1]))
+    return Order("file", str(source), indices=_read_indices(Path(source)))
+
+
+def oracle_set(order_name: str) -> str | None:
     """Return the backdoored set that an order looks at: no defender could make that order.
 
     Examples
@@ -48,68 +153,11 @@ def oracle_set(order: object) -> str | None:
     >>> oracle_set("oracle:bd_valid"), oracle_set("ascending")
     ('bd_valid', None)
     """
-    if isinstance(order, str) and order.startswith("oracle:"):
-        return order.removeprefix("oracle:")
-    return None
+    word, colon, name = order_name.partition(":")
+    return name if word == "oracle" and colon else None
 
 
-def check_order(order: Order) -> None:
-    """Refuse an order that cannot be one, before any work is done for it.
-
-    Raises
-    ------
-    OptionError
-        When it is no known word and no file of integers.
-    """
-    known = isinstance(order, str) and (
-        is_criterion(order) or re.fullmatch(r"random:\d+", order)
-    )
-    if isinstance(order, str | Path) and not known:
-        read_indices(Path(order))
-
-
-def resolve_order(order: Order, backdoored: Sequence[str], twins: Sequence[str]) -> Order:
-    """Return an order with the set that an oracle looks at named.
-
-    Parameters
-    ----------
-    order : order
-        As for :func:`~fastprune.orders.ranking.make_order`; ``"oracle"`` names no set.
-    backdoored : sequence of str
-        Names of the backdoored sets.
-    twins : sequence of str
-        Those that go with the validation set.
-
-    Raises
-    ------
-    OptionError
-        When an oracle's set does not exist, or it is not clear which is meant.
-    """
-    named = oracle_set(order)
-    if named is not None and named not in backdoored:
-        message = (
-            f"expected an oracle to look at a backdoored set; got {named!r}; there is "
-            f"{', '.join(backdoored) or 'none'}"
-        )
-        raise OptionError(message)
-    if not isinstance(order, str) or order != "oracle":
-        return order
-    choice = twins or backdoored
-    if len(choice) != 1:
-        message = (
-            f"expected an oracle to look at one backdoored set; got {', '.join(choice) or 'none'}; "
-            "name it, as in oracle:NAME"
-        )
-        raise OptionError(message)
-    return f"oracle:{choice[0]}"
-
-
-def order_name(order: Order) -> str:
-    """Return how an order is called in results."""
-    return str(order) if isinstance(order, str | Path) else "given"
-
-
-def read_indices(path: Path) -> NDArray[Any]:
+def _read_indices(path: Path) -> NDArray[Any]:
     """Read the channel indices of an order's file.
 
     Raises

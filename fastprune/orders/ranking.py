@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastprune.errors import OptionError
 from fastprune.orders.criteria import ordered, scores
-from fastprune.orders.order import Order, is_criterion, read_indices
+from fastprune.orders.order import Order
 from fastprune.orders.statistics import ActivationStatistics, Evidence
 
 RANK_ON = ("cut", "prune")
@@ -31,11 +29,11 @@ def make_order(order: Order, values: NDArray[np.float64]) -> NDArray[np.int64]:
 
     Parameters
     ----------
-    order : str, path or sequence of int
-        A criterion of :data:`~fastprune.orders.order.MEANINGS`, ``"random:SEED"``, a file of
-        channel indices, or the indices themselves.
+    order : Order
+        As :func:`~fastprune.orders.order.parse_order` gives it.
     values : ndarray of float64, shape (n_channels,)
-        Score of each channel under the criterion, as of :func:`fastprune.orders.criteria.scores`.
+        Score of each channel under the criterion, as of :func:`fastprune.orders.criteria.scores`;
+        of an order without one only their number counts.
 
     Returns
     -------
@@ -45,7 +43,7 @@ def make_order(order: Order, values: NDArray[np.float64]) -> NDArray[np.int64]:
     Raises
     ------
     OptionError
-        When it is none of these, or no permutation of the channels.
+        When its indices are no permutation of the channels.
 
     References
     ----------
@@ -53,20 +51,16 @@ def make_order(order: Order, values: NDArray[np.float64]) -> NDArray[np.int64]:
 
     Examples
     --------
-    >>> make_order("ascending", np.array([0.5, 0.0, 0.2, 0.0])).tolist()
+    >>> from fastprune.orders.order import parse_order
+    >>> make_order(parse_order("ascending"), np.array([0.5, 0.0, 0.2, 0.0])).tolist()
     [1, 3, 2, 0]
     """
-    if not isinstance(order, str | Path):
-        try:
-            indices = np.asarray(order)
-        except ValueError:  # lists of several lengths
-            indices = np.array([])
-        return _permutation(indices, len(values), "the order given")
-    if is_criterion(order):
-        return ordered(str(order), values)
-    if found := re.fullmatch(r"random:(\d+)", str(order)):
-        return np.random.default_rng(int(found[1])).permutation(len(values)).astype(np.int64)
-    return _permutation(read_indices(Path(order)), len(values), str(order))
+    if order.criterion is not None:
+        return ordered(order.criterion, values)
+    if order.indices is None:
+        return np.random.default_rng(order.seed).permutation(len(values)).astype(np.int64)
+    where = "the order given" if order.kind == "given" else order.name
+    return _permutation(order.indices, len(values), where)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,12 +94,13 @@ def rank(orders: Sequence[Order], evidence: Evidence) -> Ranked:
         As :func:`make_order`.
     """
     means = evidence.clean.means
-    scored = [scores(str(order), evidence) if is_criterion(order) else None for order in orders]
-    made = [
+    scored = [None if order.criterion is None else scores(order, evidence) for order in orders]
+    permutations = [
         make_order(order, means if values is None else values)
         for order, values in zip(orders, scored, strict=True)
     ]
-    return Ranked(means, made, scored, [order_warnings(order, evidence) for order in orders])
+    said = [order_warnings(order, evidence) for order in orders]
+    return Ranked(means, permutations, scored, said)
 
 
 def order_warnings(order: Order, evidence: Evidence) -> list[str]:
@@ -113,7 +108,7 @@ def order_warnings(order: Order, evidence: Evidence) -> list[str]:
 
     Parameters
     ----------
-    order : order
+    order : Order
         As for :func:`make_order`.
     evidence : Evidence
         What is known of the channels.
@@ -127,32 +122,33 @@ def order_warnings(order: Order, evidence: Evidence) -> list[str]:
         ``apoz`` where the shares of zeros of all live channels lie within :data:`SPREAD`. Mostly
         there is none.
     """
-    name, clean = str(order) if is_criterion(order) else "", evidence.clean
-    if name in ("ascending", "descending"):
-        found = _mean_problem(name, clean)
-    elif name == "max":
-        found = _maximum_problem(clean)
-    elif name == "apoz":
-        found = _zeros_problem(clean)
+    criterion, clean = order.criterion, evidence.clean
+    if criterion in ("ascending", "descending"):
+        problem = _mean_problem(criterion, clean)
+    elif criterion == "max":
+        problem = _maximum_problem(clean)
+    elif criterion == "apoz":
+        problem = _zeros_problem(clean)
     else:
         return []
-    if found is None:
+    if problem is None:
         return []
-    wanted, got, effect = found
+    wanted, got, effect = problem
     where = f" ({evidence.layer})" if evidence.layer else ""
     return [f"expected {wanted}; got {got}{where}: {effect}; take --order mean-abs"]
 
 
-def _mean_problem(name: str, clean: ActivationStatistics) -> tuple[str, str, str] | None:
+def _mean_problem(criterion: str, clean: ActivationStatistics) -> tuple[str, str, str] | None:
     held, right = (
-        _held(ordered(name, values), clean.magnitudes) for values in (clean.means, clean.magnitudes)
+        _held(ordered(criterion, values), clean.magnitudes)
+        for values in (clean.means, clean.magnitudes)
     )
     step = int(np.argmax(np.abs(held - right)))
     if not abs(held[step] - right[step]) >= SHARE:
         return None
     negative = int((clean.means < 0).sum())
     what = "the most negative" if negative else "those that cancel out"
-    end = "first" if name == "ascending" else "last"
+    end = "first" if criterion == "ascending" else "last"
     return (
         "activations of 0 or more to order channels by their mean",
         f"negative ones, and a negative mean in {negative} of {len(held)} channels",
@@ -166,8 +162,8 @@ def _maximum_problem(clean: ActivationStatistics) -> tuple[str, str, str] | None
     if not negative:
         return None
     held, right = (
-        _held(ordered(name, values), clean.magnitudes)[:negative]
-        for name, values in (("max", clean.maxima), ("mean-abs", clean.magnitudes))
+        _held(ordered(criterion, values), clean.magnitudes)[:negative]
+        for criterion, values in (("max", clean.maxima), ("mean-abs", clean.magnitudes))
     )
     step = int(np.argmax(held - right))
     if not held[step] - right[step] >= SHARE:

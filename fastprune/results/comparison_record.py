@@ -62,15 +62,15 @@ class ComparisonRecord:
             clean = result.sets[self.clean].counts
             backdoored = None if self.backdoored is None else result.sets[self.backdoored].counts
             area, dead_first = self.roc_area(result), self.dead_first(result)
-            for drop, step in [(0.0, 0), *sorted(result.crossings.items())]:
-                found = None if step is None else backdoored
+            for at in result.drop_rows:
+                step, attacked = at.step, None if at.step is None else backdoored
                 figures = (
-                    result.order_name, result.oracle, dead_first, drop, step, self.clean,
+                    result.order_name, result.oracle, dead_first, at.drop, step, self.clean,
                     None if step is None else float(clean.rate[step]),
                     None if step is None else float(clean.flagged_rate[step]),
                     self.backdoored,
-                    None if found is None else float(found.rate[step]),
-                    None if found is None else float(found.flagged_rate[step]),
+                    None if attacked is None else float(attacked.rate[step]),
+                    None if attacked is None else float(attacked.flagged_rate[step]),
                     area,
                 )  # fmt: skip
                 yield dict(zip(COLUMNS, figures, strict=True))

@@ -132,10 +132,10 @@ def detection(
     OptionError
         When there is no set of that name and kind.
     """
-    alarms, found = set_of(result, clean, "clean"), set_of(result, backdoored, "backdoored")
-    positives, negatives = found.counts.flagged, alarms.counts.flagged
+    alarms, attacks = set_of(result, clean, "clean"), set_of(result, backdoored, "backdoored")
+    positives, negatives = attacks.counts.flagged, alarms.counts.flagged
     return Detection(
-        clean, backdoored, positives, found.counts.images - positives,
+        clean, backdoored, positives, attacks.counts.images - positives,
         negatives, alarms.counts.images - negatives, confidence,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ import numpy as np
 from fastprune.errors import OptionError
 from fastprune.results.intervals import Share
 from fastprune.results.record import SetResult, SweepRecord
-from fastprune.results.set_pairs import pairs, set_of, validation_twins
+from fastprune.results.set_pairs import backdoored_validation_sets, pairs, set_of
 
 MAX_FPRS = (0.01, 0.02, 0.05)
 """Bounds of the false alarm rate that :func:`operating_points` takes by default."""
@@ -99,7 +99,7 @@ def operating_points(
         The bounds, in [0, 1].
     detect_on : str or sequence of str, optional
         Backdoored sets that may choose, all their images taken together; by default those of
-        :func:`~fastprune.results.set_pairs.validation_twins`; an empty sequence for none.
+        :func:`~fastprune.results.set_pairs.backdoored_validation_sets`; an empty sequence for none.
     confidence : float
         Of the intervals.
 
@@ -118,7 +118,7 @@ def operating_points(
         raise OptionError(message)
     choosers = _choosers(result, detect_on)
     clean = result.sets[result.valid].counts
-    found = sum((part.counts.flagged for part in choosers), np.zeros_like(clean.flagged))
+    detected = sum((part.counts.flagged for part in choosers), np.zeros_like(clean.flagged))
     by = " + ".join(part.name for part in choosers)
     chosen_by = f"{DETECTION_ON}{by}" if choosers else CLEAN_ONLY
     chose = {result.valid, *(part.name for part in choosers)}
@@ -128,7 +128,7 @@ def operating_points(
         allowed = clean.flagged <= math.floor(Fraction(str(bound)) * clean.images)
         if choosers:
             steps = np.flatnonzero(allowed)
-            step = int(steps[np.lexsort((steps, clean.flagged[steps], -found[steps]))[0]])
+            step = int(steps[np.lexsort((steps, clean.flagged[steps], -detected[steps]))[0]])
         else:
             step = len(allowed) - 1 if allowed.all() else int(allowed.argmin()) - 1
         figures = _figures(result, step, chose, confidence)
@@ -138,7 +138,7 @@ def operating_points(
 
 def _choosers(result: SweepRecord, detect_on: str | Sequence[str] | None) -> list[SetResult]:
     if detect_on is None:
-        return validation_twins(result)
+        return backdoored_validation_sets(result)
     names = [detect_on] if isinstance(detect_on, str) else list(detect_on)
     return [set_of(result, name, "backdoored") for name in names]
 
@@ -154,9 +154,9 @@ def _figures(
         fpr = Share(false, alarms.images, confidence)
         tpr = precision = None
         if backdoored is not None:
-            found = result.sets[backdoored].counts
-            true = int(found.flagged[step])
-            tpr = Share(true, found.images, confidence)
+            attacks = result.sets[backdoored].counts
+            true = int(attacks.flagged[step])
+            tpr = Share(true, attacks.images, confidence)
             precision = Share(true, true + false, confidence)
         used = bool(chose & {clean, backdoored})
         figures.append(Figures(clean, backdoored, fpr, tpr, precision, used))

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from fastprune.errors import OptionError
 from fastprune.orders.order import oracle_set
-from fastprune.results.counts import Counts, crossing
+from fastprune.results.counts import Counts, crossing, goodnet_classes
+from fastprune.results.crossings import BADNET, Crossing, drop_label
+from fastprune.results.network_info import NetworkInfo
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +39,7 @@ class Samples:
 
     def goodnet_classes(self, n_pruned: int, n_classes: int) -> NDArray[np.int64]:
         """Return G's class of each sample: B's where B and B′ agree, else `n_classes`."""
-        agree = self.classes[0] == self.classes[n_pruned]
-        return np.where(agree, self.classes[0], n_classes)
+        return goodnet_classes(self.classes[0], self.classes[n_pruned], n_classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +76,8 @@ class SweepRecord:
 
     Attributes
     ----------
-    network : dict
-        The network under test: path, name, n_classes, n_channels, prune_layer, cut_layer,
-        input_shape, parameters, fingerprint, written_by.
+    network : NetworkInfo
+        The network under test.
     order_name : str
         How the channels were ordered: a criterion of :data:`fastprune.orders.order.MEANINGS`,
         ``"random:SEED"`` or the path of a file of channel indices.
@@ -101,7 +101,7 @@ class SweepRecord:
         What the order's criterion says of each channel (indexed by channel); None without one.
     """
 
-    network: Mapping[str, Any]
+    network: NetworkInfo
     order_name: str
     order: NDArray[np.int64]
     activations: NDArray[np.float64]
@@ -123,7 +123,7 @@ class SweepRecord:
     @property
     def n_classes(self) -> int:
         """Number of classes of B; G's extra class has this index."""
-        return int(self.network["n_classes"])
+        return self.network.n_classes
 
     @property
     def oracle(self) -> str | None:
@@ -133,7 +133,17 @@ class SweepRecord:
     @property
     def crossings(self) -> dict[float, int | None]:
         """``n_pruned`` at which each drop is crossed, None where it never is."""
-        return {drop: self.crossing(drop) for drop in self.drops}
+        return {at.drop: at.step for at in self.at_drops}
+
+    @property
+    def at_drops(self) -> tuple[Crossing, ...]:
+        """Every drop in the order asked for, with the step at which it is crossed and its name."""
+        return tuple(Crossing.of(drop, self.crossing(drop)) for drop in self.drops)
+
+    @property
+    def drop_rows(self) -> tuple[Crossing, ...]:
+        """B, then every drop in ascending order: the rows of a table."""
+        return (BADNET, *sorted(self.at_drops, key=lambda at: at.drop))
 
     @property
     def near_ties(self) -> int:
@@ -161,11 +171,12 @@ class SweepRecord:
                 message = f"expected n_pruned from 0 to {self.n_channels}; got {n_pruned}"
                 raise OptionError(message)
             return n_pruned
-        step = self.crossing(float(drop))  # type: ignore[arg-type]
+        drop = float(drop)  # type: ignore[arg-type]
+        step = self.crossing(drop)
         if step is None:
             message = (
-                f"expected a drop that is crossed; got {drop:g}, which clean accuracy on "
-                f"{self.valid} never reaches; choose a smaller one or give n_pruned"
+                f"expected a drop that is crossed; got {drop_label(drop)}, which clean accuracy "
+                f"on {self.valid} never reaches; choose a smaller one or give n_pruned"
             )
             raise OptionError(message)
         return step

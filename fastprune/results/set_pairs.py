@@ -1,8 +1,9 @@
-"""Which clean set stands beside which backdoored one."""
+"""Which clean set stands beside which backdoored one, which sets chose, and which only measure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from fastprune.errors import OptionError
 from fastprune.results.record import SetResult, SweepRecord
@@ -16,24 +17,22 @@ def pairs(result: SweepRecord) -> list[tuple[str, str | None]]:
     """
     with_backdoor: list[tuple[str, str | None]] = [
         (companion(result, part.name), part.name)
-        for part in result.sets.values()
-        if part.kind == "backdoored"
+        for part in of_kind(result, "backdoored")
     ]
     taken = {clean for clean, _ in with_backdoor}
     alone: list[tuple[str, str | None]] = [
         (part.name, None)
-        for part in result.sets.values()
-        if part.kind == "clean" and part.name not in taken
+        for part in of_kind(result, "clean")
+        if part.name not in taken
     ]
     both = [*with_backdoor, *alone]
     return sorted(both, key=lambda pair: pair[0] != result.valid)
 
 
 def companion(result: SweepRecord, backdoored: str) -> str:
-    """Return the clean set that goes with a backdoored one.
+    """Return the clean set whose false alarms are held against a backdoored one's detections.
 
-    The one it is paired with, image by image; else one whose name it holds, as ``bd_test`` holds
-    ``test``; else the first clean set that only measures; else the validation set.
+    Its :func:`counterpart`; else the first clean set that only measures; else the validation set.
 
     Raises
     ------
@@ -41,12 +40,39 @@ def companion(result: SweepRecord, backdoored: str) -> str:
         When there is no backdoored set of that name.
     """
     part = set_of(result, backdoored, "backdoored")
-    if part.paired is not None:
-        return part.paired
-    clean = [other.name for other in result.sets.values() if other.kind == "clean"]
-    alike = [name for name in clean if named_like(backdoored, name)]
+    clean = [other.name for other in of_kind(result, "clean")]
     tests = [name for name in clean if name != result.valid]
-    return max(alike, key=len) if alike else [*tests, result.valid][0]
+    return counterpart(part.name, part.paired, clean) or [*tests, result.valid][0]
+
+
+def counterpart(backdoored: str, paired: str | None, clean: Iterable[str]) -> str | None:
+    """Return the clean set of which a backdoored one shows the images, as far as one can tell.
+
+    Parameters
+    ----------
+    backdoored : str
+        Name of the backdoored set.
+    paired : str or None
+        The clean set that it is paired with, image by image.
+    clean : iterable of str
+        Names of the clean sets.
+
+    Returns
+    -------
+    str or None
+        The one it is paired with; else the one whose name it holds, the longest of several; else
+        None.
+
+    Examples
+    --------
+    >>> counterpart("bd_test", None, ["valid", "test"]), counterpart("bd", None, ["valid"])
+    ('test', None)
+    >>> counterpart("bd_valid", "test", ["valid", "test"])
+    'test'
+    """
+    if paired is not None:
+        return paired
+    return max((name for name in clean if named_like(backdoored, name)), key=len, default=None)
 
 
 def named_like(name: str, other: str) -> bool:
@@ -60,15 +86,32 @@ def named_like(name: str, other: str) -> bool:
     return set(_words(other)) <= set(_words(name))
 
 
-def validation_twins(result: SweepRecord) -> list[SetResult]:
-    """Return the backdoored validation sets: paired with the validation set, or named like it."""
-    parts = [part for part in result.sets.values() if part.kind == "backdoored"]
-    return [part for part in parts if goes_with(part.name, part.paired, result.valid)]
+def backdoored_validation_sets(result: SweepRecord) -> list[SetResult]:
+    """Return the backdoored validation sets: those whose :func:`counterpart` is the validation set.
+
+    They may choose at which step G is used.
+    """
+    clean = [part.name for part in of_kind(result, "clean")]
+    return [
+        part
+        for part in of_kind(result, "backdoored")
+        if counterpart(part.name, part.paired, clean) == result.valid
+    ]
 
 
-def goes_with(backdoored: str, paired: str | None, clean: str) -> bool:
-    """Return whether a backdoored set, paired or not, is the twin of a clean one."""
-    return named_like(backdoored, clean) if paired is None else paired == clean
+def measuring(result: SweepRecord, kind: str) -> list[SetResult]:
+    """Return the sets of a kind that only measure: all but those that may choose.
+
+    Where every set of the kind may choose, all are returned.
+    """
+    chose = {result.valid, *(part.name for part in backdoored_validation_sets(result))}
+    parts = of_kind(result, kind)
+    return [part for part in parts if part.name not in chose] or parts
+
+
+def of_kind(result: SweepRecord, kind: str) -> list[SetResult]:
+    """Return the sets of a kind, ``"clean"`` or ``"backdoored"``, in the order of the sweep."""
+    return [part for part in result.sets.values() if part.kind == kind]
 
 
 def set_of(result: SweepRecord, name: str, kind: str) -> SetResult:
@@ -79,7 +122,7 @@ def set_of(result: SweepRecord, name: str, kind: str) -> SetResult:
     OptionError
         When there is no set of that name and kind; the message names those there are.
     """
-    known = [part.name for part in result.sets.values() if part.kind == kind]
+    known = [part.name for part in of_kind(result, kind)]
     if name not in known:
         message = (
             f"expected a {kind} set of this sweep; got {name!r}; it has "

@@ -30,8 +30,8 @@ def parse_size(text: str | int) -> int:
     >>> parse_size("256M"), parse_size("1.5G"), parse_size(100_000_000)
     (268435456, 1610612736, 100000000)
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)i?B?", str(text).strip(), re.IGNORECASE)
-    size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)i?B?", str(text).strip(), re.IGNORECASE)
+    size = int(float(match[1]) * UNITS[match[2].upper()]) if match else 0
     if size < LEAST_MEMORY:
         message = f"expected a memory budget of 32M or more, such as 256M or 2G; got {text!r}"
         raise OptionError(message)

@@ -6,23 +6,28 @@ The only module that reads images. A set is never held whole, unless it came as 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from types import TracebackType
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastprune.errors import DataError, OptionError
-from fastprune.files.hdf5 import open_datasets
+from fastprune.errors import DataError
+from fastprune.files.hdf5 import open_datasets, reading
 from fastprune.runtime.buffers import Buffers
+from fastprune.sets.labels import checked_labels
 from fastprune.sets.pixels import to_channels_last
 from fastprune.sets.prefetch import prefetched
+from fastprune.sets.scale import check_scale
 
 SetSource: TypeAlias = str | Path | tuple[ArrayLike, ArrayLike]
 """Where a set comes from: an HDF5 file, or (images, labels) arrays."""
 
+Kind: TypeAlias = Literal["clean", "backdoored"]
+"""Whether an image in the class of its label is a right answer or a successful attack."""
 
 PIECE = 32
 """Images read from a file at a time: raw pixels that still lie in the cache when converted."""
@@ -48,7 +53,7 @@ class Chunk:
 
 
 class ImageSet:
-    """A checked set of labelled images, ready to be streamed.
+    """A checked set of labelled images, ready to be streamed; its file is open until :meth:`close`.
 
     Parameters
     ----------
@@ -60,15 +65,30 @@ class ImageSet:
         Height, width and channels of the network's input: decides the layout of the images.
     n_classes : int
         Number of the network's classes.
+    kind : {"clean", "backdoored"}
+        What its labels are: true classes, or the attacker's targets.
     scale : float
         Pixels are divided by it.
     data, label : str
         Names of the datasets in the file.
 
+    Attributes
+    ----------
+    labels : ndarray of signed integers, shape (images,)
+        Labels 0 … n_classes - 1.
+    paired : str or None
+        Of a backdoored set: name of the clean set whose image i is its image i without the trigger.
+    true_labels : ndarray of signed integers, shape (images,), or None
+        True classes of the images of a backdoored set, where they are known.
+
     Raises
     ------
     DataError, OptionError
         When the file, its datasets, shapes, dtypes or labels cannot be used; or the scale.
+
+    Notes
+    -----
+    Pair and true labels come from other sets: :mod:`fastprune.sets.true_labels` fills them in.
     """
 
     def __init__(
@@ -78,28 +98,52 @@ class ImageSet:
         *,
         input_shape: tuple[int, int, int],
         n_classes: int,
+        kind: Kind = "clean",
         scale: float = 1.0,
         data: str = "data",
         label: str = "label",
     ) -> None:
-        if not (np.isfinite(scale) and scale > 0):
-            message = f"expected a scale above 0, such as 1 or 255; got {scale}"
-            raise OptionError(message)
-        self.name = name
+        check_scale(scale)
+        self.name, self.kind = name, kind
+        self.paired: str | None = None
+        self.true_labels: NDArray[np.signedinteger] | None = None
         self.scale = scale
         self.input_shape = input_shape
         self.path = Path(source) if isinstance(source, str | Path) else None
+        self._file: Any = None
         if self.path is not None:
             self._file, self._images, labels = open_datasets(self.path, data, label)
             self._where = f"{self.path}:{data}"
             label_where = f"{self.path}:{label}"
         else:
             images, labels = cast("tuple[ArrayLike, ArrayLike]", source)
-            self._file, self._images, labels = None, np.asarray(images), np.asarray(labels)
+            self._images, labels = np.asarray(images), np.asarray(labels)
             self._where, label_where = f"images of {name}", f"labels of {name}"
         self._buffer: NDArray[Any] | None = None
-        self.channels_first = _layout(self._images, input_shape, self._where)
-        self.labels = checked_labels(labels, len(self._images), n_classes, label_where)
+        try:
+            self.channels_first = _layout(self._images, input_shape, self._where)
+            self.labels = checked_labels(labels, len(self._images), n_classes, label_where)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> ImageSet:
+        """Return the set, whose file is closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file: labels and name stay, images cannot be read any more."""
+        if self._file is not None:
+            self._file.close()
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -136,7 +180,19 @@ class ImageSet:
             self._read(int(index), images[row : row + 1])
         return Chunk(0, images, self.labels[indices].astype(np.int64))
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
+    def file_pixels(self, indices: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return the images at `indices` as they lie in the source, not divided by the scale.
+
+        Float32 (images, height, width, channels). Multiplying what was divided would give other
+        values: at a scale of 0.00392157 for 160 of the 256 of a byte.
+        """
+        images = np.empty((len(indices), *self.input_shape), np.float32)
+        for row, index in enumerate(indices):
+            raw = self._raw(int(index), int(index) + 1)
+            to_channels_last(raw, self.channels_first, 1.0, images[row : row + 1])
+        return images
+
+    def chunks(self, size: int) -> Generator[Chunk, None, None]:
         """Stream the set in chunks of `size` images, in order, the last one ragged.
 
         Reading and converting run ahead of the caller by a chunk, so that the network never waits.
@@ -186,53 +242,9 @@ class ImageSet:
         if self._buffer is None:
             self._buffer = np.empty((PIECE, *self._images.shape[1:]), self._images.dtype)
         count = stop - start
-        try:
+        with reading(f"images {start} to {stop - 1} of {len(self)}", self._where):
             self._images.read_direct(self._buffer, np.s_[start:stop], np.s_[:count])
-        except OSError as error:
-            message = (
-                f"expected images {start} to {stop - 1} of {len(self)}; got {error} "
-                f"({self._where}); copy the file again, it may be truncated"
-            )
-            raise DataError(message) from error
         return self._buffer[:count]
-
-
-def open_sets(
-    valid: SetSource,
-    clean: Mapping[str, SetSource],
-    backdoored: Mapping[str, SetSource],
-    *,
-    valid_name: str = "valid",
-    **options: Any,
-) -> dict[str, tuple[str, ImageSet]]:
-    """Open every set of a sweep: name to (kind, set), the validation set first.
-
-    Parameters
-    ----------
-    valid, clean, backdoored
-        The validation set and further sets by name.
-    valid_name : str
-        Name of the validation set.
-    **options
-        As for :class:`ImageSet`.
-
-    Raises
-    ------
-    DataError
-        When a set cannot be used or two have the same name.
-    """
-    wanted = [(valid_name, "clean", valid)]
-    wanted += [(name, "clean", source) for name, source in clean.items()]
-    wanted += [(name, "backdoored", source) for name, source in backdoored.items()]
-    sets: dict[str, tuple[str, ImageSet]] = {}
-    for name, kind, source in wanted:
-        if name in sets:
-            message = (
-                f"expected every set to have a name of its own; got {name!r} twice; rename one"
-            )
-            raise DataError(message)
-        sets[name] = (kind, ImageSet(name, source, **options))
-    return sets
 
 
 def _layout(images: Any, input_shape: tuple[int, int, int], where: str) -> bool:
@@ -254,42 +266,3 @@ def _layout(images: Any, input_shape: tuple[int, int, int], where: str) -> bool:
         message = f"expected at least one image; got none ({where})"
         raise DataError(message)
     return shape[1:] == first
-
-
-def checked_labels(
-    labels: Any, n_images: int, n_classes: int, where: str
-) -> NDArray[np.signedinteger]:
-    """Return labels as small integers (n_images,); raise DataError when they are not classes.
-
-    As int64 those of 16 labs would be 6 MB, a thirtieth of all that a sweep holds.
-    """
-    if labels.dtype.kind not in "biuf" or labels.shape not in ((n_images,), (n_images, 1)):
-        message = (
-            f"expected one label per image, shape ({n_images},) or ({n_images}, 1); got "
-            f"{labels.dtype} {labels.shape} ({where}); use a file whose images and labels belong "
-            "together or name another dataset with --label-name"
-        )
-        raise DataError(message)
-    try:
-        values = labels[()].reshape(-1)
-    except OSError as error:
-        message = (
-            f"expected labels; got {error} ({where}); copy the file again, it may be truncated"
-        )
-        raise DataError(message) from error
-    _refuse(~np.isfinite(values) | (values != np.floor(values)), values, where, "whole numbers")
-    _refuse(
-        (values < 0) | (values >= n_classes),
-        values,
-        where,
-        f"labels 0 … {n_classes - 1}, the classes of the network",
-    )
-    whole: NDArray[np.signedinteger] = values.astype(np.min_scalar_type(-n_classes))
-    return whole
-
-
-def _refuse(bad: NDArray[np.bool_], values: Any, where: str, expected: str) -> None:
-    if bad.any():
-        index = int(bad.argmax())
-        message = f"expected {expected}; got {values[index]} for image {index} ({where})"
-        raise DataError(message)

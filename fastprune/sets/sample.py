@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.errors import DataError
+from fastprune.files.hdf5 import reading
 
 BUDGET = 64 << 20
 """Bytes that are read, unpacked, for a sample."""
@@ -151,12 +151,6 @@ def _within(
 
 
 def _read(images: Any, start: int, stop: int) -> NDArray[Any]:
-    try:
+    with reading(f"images {start} to {stop - 1} of {len(images)}", str(images.file.filename)):
         raw: NDArray[Any] = images[start:stop]
-        return raw
-    except OSError as error:
-        message = (
-            f"expected images {start} to {stop - 1} of {len(images)}; got {error} "
-            f"({images.file.filename}); copy the file again, it may be truncated"
-        )
-        raise DataError(message) from error
+    return raw

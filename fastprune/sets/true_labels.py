@@ -11,25 +11,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastprune.errors import OptionError
 from fastprune.files.hdf5 import open_datasets
-from fastprune.sets.image_set import ImageSet, checked_labels
+from fastprune.sets.image_set import ImageSet, Kind
+from fastprune.sets.labels import checked_labels
 
 LabelSource: TypeAlias = str | Path | ArrayLike
 """Where true labels come from: an HDF5 file that holds a label dataset, or an array."""
 
 
-def true_classes(
-    sets: Mapping[str, tuple[str, ImageSet]],
+def add_true_labels(
+    sets: Mapping[str, ImageSet],
     true_labels: Mapping[str, LabelSource],
     paired: Mapping[str, str],
     *,
     n_classes: int,
     label: str,
-) -> dict[str, NDArray[np.signedinteger]]:
-    """Return the true class of every image of the backdoored sets for which it is known.
+) -> None:
+    """Tell backdoored sets their true labels, and the clean sets that they are paired with.
 
     Parameters
     ----------
-    sets : mapping of str to (kind, ImageSet)
+    sets : mapping of str to ImageSet
         Every set by name.
     true_labels : mapping of str to path or array of int, shape (images,)
         True classes by backdoored set.
@@ -40,16 +41,11 @@ def true_classes(
     label : str
         Name of the dataset in the files.
 
-    Returns
-    -------
-    dict of str to ndarray of signed integers, shape (images,)
-
     Raises
     ------
     FastpruneError
         When a set does not exist, numbers of images differ, or labels are no classes.
     """
-    truths = {}
     for name, clean in paired.items():
         images = _set(sets, name, "backdoored", "paired")
         partner = _set(sets, clean, "clean", "paired")
@@ -59,18 +55,17 @@ def true_classes(
                 f"{len(images)} and {len(partner)}; give the true labels of {name} instead"
             )
             raise OptionError(message)
-        truths[name] = partner.labels
+        images.paired, images.true_labels = clean, partner.labels
     for name, source in true_labels.items():
         images = _set(sets, name, "backdoored", "true_labels")
-        found = _labels(name, source, len(images), n_classes, label)
-        if not np.array_equal(truths.get(name, found), found):
+        labels = _labels(name, source, len(images), n_classes, label)
+        if images.true_labels is not None and not np.array_equal(images.true_labels, labels):
             message = (
-                f"expected the true labels of {name} to be the labels of {paired[name]}, with "
+                f"expected the true labels of {name} to be the labels of {images.paired}, with "
                 "which it is paired; got others; give only one of the two"
             )
             raise OptionError(message)
-        truths[name] = found
-    return truths
+        images.true_labels = labels
 
 
 def _labels(
@@ -84,14 +79,12 @@ def _labels(
         return checked_labels(labels, n_images, n_classes, f"{path}:{label}, true labels of {name}")
 
 
-def _set(
-    sets: Mapping[str, tuple[str, ImageSet]], name: str, kind: str, where: str
-) -> ImageSet:
-    known = [other for other, (found, _) in sets.items() if found == kind]
+def _set(sets: Mapping[str, ImageSet], name: str, kind: Kind, where: str) -> ImageSet:
+    known = [images.name for images in sets.values() if images.kind == kind]
     if name not in known:
         message = (
             f"expected the name of a {kind} set; got {name!r} ({where}); there is "
             f"{', '.join(known) or 'none'}"
         )
         raise OptionError(message)
-    return sets[name][1]
+    return sets[name]

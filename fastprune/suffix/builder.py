@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.networks.graph import Call
-from fastprune.suffix import operations
-from fastprune.suffix.program import COLUMNS, Program
+from fastprune.suffix import columns, operations
+from fastprune.suffix.program import Program
+from fastprune.suffix.tables import Sizes, Tables
 from fastprune.suffix.vectors import WIDTH, aligned
 
 Tap = tuple[int, int, int]
-"""Where inputs lie, how many they are, and where their weights start; of a share, whose input is
-one channel: its position, 1, and where the weights of channel 0 start."""
+"""A row of `taps`; see :mod:`fastprune.suffix.columns`."""
+
+Row = dict[int, int]
+"""A row of `shares` or `operations`: columns and what stands there."""
 
 
 class NotUnderstood(Exception):
@@ -29,8 +32,8 @@ class Builder:
         self.cut = cut
         self.channels = pruned.shape[-1]
         self.pruned = pruned
-        self.shares: list[list[int]] = []
-        self.operations: list[list[int]] = []
+        self.shares: list[Row] = []
+        self.operations: list[Row] = []
         self.blocks: list[tuple[int, int, int]] = []
         self.taps: list[Tap] = []
         self.weights: list[NDArray[np.float32]] = []
@@ -73,51 +76,66 @@ class Builder:
         if id(tensor) not in self.places and id(tensor) in self.views:
             place = self.add_values(self.pruned.size)
             self.bases.append((place, self.pruned.reshape(-1)))
-            self.shares.append([operations.SHARE_COPY, self.channels, place])
+            self.shares.append({
+                columns.KIND: operations.SHARE_COPY, columns.COPY_OUT: place,
+                columns.COPY_SPACING: self.channels,
+            })  # fmt: skip
             for view in self.views:
                 self.places[view] = place
         return self.places[id(tensor)]
 
-    def operate(self, *row: int) -> None:
-        """Append an operation."""
-        self.operations.append([int(item) for item in row])
+    def operate(self, kind: int, source: int, out: int, more: Mapping[int, int]) -> None:
+        """Append an operation that reads and writes there; `more` are its other columns."""
+        place = {columns.SOURCE: source, columns.OUT: out}
+        self.operations.append({columns.KIND: kind, **place, **more})
+
+    def operate_blocks(self, blocks: tuple[int, int], width: int, bias: int) -> None:
+        """Append a Dense or Conv2D layer that is not linear in the cut."""
+        row = {columns.KIND: operations.LINEAR, **_of_blocks(blocks, width), columns.BIAS: bias}
+        self.operations.append(row)
 
     def share(
         self, call: Call, blocks: tuple[int, int], width: int, place: int, base: NDArray[np.float32]
     ) -> None:
         """Append what one channel changes in a call that is linear in the cut."""
-        self.shares.append([operations.SHARE_LINEAR, *blocks, width])
+        self.shares.append({columns.KIND: operations.SHARE_LINEAR, **_of_blocks(blocks, width)})
         self.bases.append((place, base.reshape(-1)))
         self.linear.append((call, place, base.size))
 
     def finish(self, output: Any | None) -> Program:
         """Return the program, whose scores are the values of `output`."""
         # Before the arena is made: where only views lie behind the cut, the scores are the cut.
-        scores = (0, 0) if output is None else (self.place(output), output.shape[-1])
+        scores, classes = (0, 0) if output is None else (self.place(output), output.shape[-1])
         base = aligned(self.size)
         for start, values in self.bases:
             base[start : start + values.size] = values
         weights = aligned(self.n_weights)
         np.concatenate([*self.weights, weights[:0]], out=weights)
         linear = max((start + values.size for start, values in self.bases), default=0)
-        return Program(
+        tables = Tables(
             shares=_table(self.shares),
             operations=_table(self.operations),
             blocks=np.array(self.blocks, np.uint64).reshape(-1, 3),
             taps=np.array(self.taps, np.uint64).reshape(-1, 3),
             weights=weights,
             base=base,
-            sizes=np.array([*scores, linear, self.widest], np.uint64),
-            linear=tuple(self.linear),
-            positions=self.pruned.size // self.channels,
-            channels=self.channels,
+            sizes=Sizes(*map(np.uint64, (scores, classes, linear, self.widest))),
         )
+        positions = self.pruned.size // self.channels
+        return Program(tables, tuple(self.linear), positions, self.channels)
 
 
-def _table(rows: list[list[int]]) -> NDArray[np.int64]:
-    table = np.zeros((len(rows), COLUMNS), np.int64)
+def _of_blocks(blocks: tuple[int, int], width: int) -> Row:
+    """Return which blocks a layer has, and how many outputs each."""
+    first, end = blocks
+    return {columns.FIRST_BLOCK: first, columns.END_BLOCK: end, columns.OUTPUTS: width}
+
+
+def _table(rows: list[Row]) -> NDArray[np.int64]:
+    table = np.zeros((len(rows), columns.COLUMNS), np.int64)
     for index, row in enumerate(rows):
-        table[index, : len(row)] = row
+        for column, value in row.items():
+            table[index, column] = value
     return table
 
 

@@ -33,8 +33,8 @@ def extremes(bits, at, start, size):
         top = key if key > top else top
         least = key if key < least else least
     infinity = np.int32(0x7F800000)
-    odd = top > infinity or least < np.int32(~infinity)
-    return float_of(top), float_of(least), odd
+    any_nan = top > infinity or least < np.int32(~infinity)
+    return float_of(top), float_of(least), any_nan
 
 
 @reordering
@@ -59,8 +59,8 @@ def decide(arenas, bits, at, start, size, tolerance):
     as int32. A near-tie: another score within `tolerance` times the largest absolute score (at
     least 1, as softmax rounds at that size) of the best, or a score that is no number.
     """
-    top, least, odd = extremes(bits, at, start, size)
-    if odd:
+    top, least, any_nan = extremes(bits, at, start, size)
+    if any_nan:
         return np.int32(0), True
     largest = top if top > -least else -least
     bound = top - tolerance * (largest if largest > 1 else np.float32(1))

@@ -50,9 +50,9 @@ class Block:
         return places
 
 
-CLEAR, NEAR_TIE, ALL_EQUAL, NO_NUMBER = range(4)
-"""What plain scores of an image are: clearly one class's, a near-tie, a near-tie of all classes, or
-not all finite."""
+CLEAR, NEAR_TIE, ALL_EQUAL, NOT_FINITE = range(4)
+"""States of an image's scores: clearly one class's, a near-tie, a near-tie of all classes (three or
+more), or not all finite. The last two name no class."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Unusable:
     n_pruned : int
         The step.
     state : int
-        :data:`ALL_EQUAL`, of B alone, or :data:`NO_NUMBER`.
+        :data:`ALL_EQUAL` or :data:`NOT_FINITE`.
     """
 
     image: int
@@ -76,7 +76,7 @@ class Unusable:
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """What an engine says of a block.
+    """What an engine says of a block of images at every step of an order.
 
     Attributes
     ----------
@@ -118,9 +118,9 @@ def live_block(cut: Any, pruned: NDArray[np.float32]) -> Block:
         What the cut layer gives when every channel is pruned.
     """
     host = np.ascontiguousarray(backend.to_numpy(cut)).reshape(len(cut), *pruned.shape)
-    awake = np.zeros(pruned.shape[1], bool)
-    kernels.awake_channels(host, pruned, awake)
-    channels = np.flatnonzero(awake)
+    differs_from_pruned = np.zeros(pruned.shape[1], bool)
+    kernels.channels_that_differ(host, pruned, differs_from_pruned)
+    channels = np.flatnonzero(differs_from_pruned)
     return Block(np.ascontiguousarray(host[:, :, channels]), channels, len(host))
 
 
@@ -149,19 +149,32 @@ def decide_again(
     Unusable or None
         The first of them whose plain scores name no class.
     """
-    images, steps = (part.astype(np.int32) for part in np.nonzero(near_ties))
+    images, steps = (indices.astype(np.int32) for indices in np.nonzero(near_ties))
     rank = ranks(order)
     unusable = None
-    for start in range(0, len(images), plain.pairs):
-        part = slice(start, start + plain.pairs)
-        rows, where = np.unique(images[part], return_inverse=True)
-        cut = np.repeat(plain.pruned[None], len(rows), axis=0)
-        flat = cut.reshape(len(rows), -1, len(order))
-        flat[:, :, block.channels] = block.values[rows]
-        found, states = plain.pairs_of(cut, where.astype(np.int32), steps[part], rank)
-        classes[images[part], steps[part]] = found
-        unusable = unusable or first_unusable(images[part], steps[part], states)
+    for start in range(0, len(images), plain.batch):
+        batch = slice(start, start + plain.batch)
+        distinct, rows = np.unique(images[batch], return_inverse=True)
+        cut = np.repeat(plain.pruned[None], len(distinct), axis=0)
+        by_channel = cut.reshape(len(distinct), -1, len(order))
+        by_channel[:, :, block.channels] = block.values[distinct]
+        classes[images[batch], steps[batch]], states = plain.decide_pairs(
+            cut, rows.astype(np.int32), steps[batch], rank
+        )
+        unusable = unusable or first_unusable(images[batch], steps[batch], states)
     return unusable
+
+
+def name_no_class(
+    states: NDArray[np.integer], of_b: NDArray[np.bool_] | bool
+) -> NDArray[np.bool_]:
+    """Return which states are those of scores that name no class, bool (pairs,).
+
+    Equal scores of all classes are a fault of B alone: a network without channels has nothing to
+    say. `of_b` tells which scores are B's.
+    """
+    named_none: NDArray[np.bool_] = (states == NOT_FINITE) | ((states == ALL_EQUAL) & of_b)
+    return named_none
 
 
 def first_unusable(
@@ -169,14 +182,12 @@ def first_unusable(
 ) -> Unusable | None:
     """Return the first of some pairs of image and step whose scores name no class.
 
-    Equal scores of all classes are B's fault alone: a network without channels has nothing to say.
-
     Examples
     --------
     >>> first_unusable(np.array([4, 5]), np.array([7, 0]), np.array([ALL_EQUAL, ALL_EQUAL])).image
     5
     """
-    bad = np.flatnonzero((states == NO_NUMBER) | ((states == ALL_EQUAL) & (steps == 0)))
+    bad = np.flatnonzero(name_no_class(states, steps == 0))
     if not len(bad):
         return None
     return Unusable(int(images[bad[0]]), int(steps[bad[0]]), int(states[bad[0]]))

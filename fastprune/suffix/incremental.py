@@ -11,6 +11,7 @@ from fastprune.suffix import kernels
 from fastprune.suffix.engine import TOLERANCE, Block, Steps, decide_again, live_block
 from fastprune.suffix.keras_engine import KerasEngine
 from fastprune.suffix.program import Program, check_call
+from fastprune.suffix.tables import Answers, Cut
 
 
 class IncrementalEngine:
@@ -40,14 +41,11 @@ class IncrementalEngine:
         """Return the class of every image of `block` at every step of `order`."""
         classes = np.empty((block.images, len(order) + 1), np.int32)
         near_ties = np.empty(classes.shape, bool)
-        program = self.program
-        room = kernels.make_room(program.base.size, int(program.sizes[3]))
-        places = block.places(len(order))
-        check_call(program, block.values, places, order)
-        kernels.sweep_images(
-            block.values, places, order, self._pruned, room, program.base,
-            program.weights, program.shares, program.operations, program.blocks, program.taps,
-            program.sizes, np.float32(TOLERANCE), classes, near_ties,
-        )  # fmt: skip
+        tables = self.program.tables
+        cut = Cut(block.values, block.places(len(order)), self._pruned)
+        check_call(self.program, cut, order)
+        workspace = kernels.make_workspace(tables.base.size, int(tables.sizes.inputs))
+        answers = Answers(classes, near_ties)
+        kernels.sweep_images(cut, order, tables, workspace, np.float32(TOLERANCE), answers)
         unusable = decide_again(self.plain, block, order, classes, near_ties)
         return Steps(classes.T, near_ties.T, unusable)

@@ -13,7 +13,7 @@ from fastprune.suffix.engine import (
     ALL_EQUAL,
     CLEAR,
     NEAR_TIE,
-    NO_NUMBER,
+    NOT_FINITE,
     TOLERANCE,
     Block,
     Steps,
@@ -22,7 +22,7 @@ from fastprune.suffix.engine import (
     ranks,
 )
 
-PAIRS = 4096
+LARGEST_BATCH = 4096
 """Pairs of image and step per call of the suffix at most: fills a CPU's caches."""
 
 
@@ -31,7 +31,7 @@ class KerasEngine:
 
     Every pair of an image and a step whose channel holds its pruned value on that image is left
     out: the class is that of the step before. The others are masked where the activations lie and
-    evaluated in blocks that mix steps; only classes come back.
+    evaluated in batches that mix steps; only classes come back.
 
     Parameters
     ----------
@@ -40,7 +40,14 @@ class KerasEngine:
     pruned : ndarray of float32
         What the cut layer gives when every channel is pruned, shape of one image's cut.
     memory : int
-        Bytes that a block of pairs may take.
+        Bytes that a batch of pairs may take.
+
+    Attributes
+    ----------
+    pruned : ndarray of float32
+        As given.
+    batch : int
+        Pairs of image and step per call of the suffix.
     """
 
     name = "keras"
@@ -50,7 +57,7 @@ class KerasEngine:
         import keras
 
         self.pruned = pruned
-        self.pairs = max(16, min(PAIRS, memory // (4 * _values_per_image(suffix))))
+        self.batch = max(16, min(LARGEST_BATCH, memory // (4 * _values_per_image(suffix))))
         self._flat = pruned.reshape(-1, pruned.shape[-1])
         ops = keras.ops
 
@@ -66,44 +73,41 @@ class KerasEngine:
         self._evaluate = backend.compiled(evaluate, signature=(*shapes, rank))
 
     def block(self, cut: Any) -> Block:
-        """Return what is kept of a chunk's cut activations: the tensor as it is."""
+        """Return what is kept of cut activations: the tensor as it is."""
         return Block(cut, None, len(cut))
 
     def classes(self, block: Block, order: NDArray[np.int64]) -> Steps:
         """Return the class of every image of `block` at every step of `order`."""
-        cut = block.values
-        awake = self._awake(cut)
-        channels = len(order)
         rank = ranks(order)
-        changes = np.ones((channels + 1, block.images), bool)
-        changes[1:] = awake[:, order].T
+        changes = np.ones((len(order) + 1, block.images), bool)
+        changes[1:] = self._differs_from_pruned(block.values)[:, order].T
         changes[-1, 1:] = False  # without any channel all images look the same
-        steps, images = (part.astype(np.int32) for part in np.nonzero(changes))
-        found = np.empty(len(steps), np.int32)
-        states = np.empty(len(steps), np.int32)
-        for start in range(0, len(steps), self.pairs):
-            part = slice(start, min(start + self.pairs, len(steps)))
-            found[part], states[part] = self.pairs_of(cut, images[part], steps[part], rank)
-        classes = np.zeros((channels + 1, block.images), np.int32)
-        near_ties = np.zeros((channels + 1, block.images), bool)
-        classes[steps, images], near_ties[steps, images] = found, states > 0
-        unusable = first_unusable(images, steps, states)
-        classes, near_ties = fill_down(classes, changes), fill_down(near_ties, changes)
+        steps, images = (indices.astype(np.int32) for indices in np.nonzero(changes))
+        classes = np.zeros(changes.shape, np.int32)
+        states = np.zeros(changes.shape, np.int32)
+        for start in range(0, len(steps), self.batch):
+            pairs = slice(start, start + self.batch)
+            here = steps[pairs], images[pairs]
+            classes[here], states[here] = self.decide_pairs(
+                block.values, images[pairs], steps[pairs], rank
+            )
+        unusable = first_unusable(images, steps, states[steps, images])
+        classes, near_ties = fill_down(classes, changes), fill_down(states != CLEAR, changes)
         classes[-1], near_ties[-1] = classes[-1, 0], near_ties[-1, 0]
         return Steps(classes, near_ties, unusable)
 
-    def pairs_of(
+    def decide_pairs(
         self, cut: Any, images: NDArray[np.int32], steps: NDArray[np.int32], rank: NDArray[np.int32]
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Evaluate pairs of image and step: classes and states, shape (pairs,); see `decide`."""
         count = len(images)
         if backend.fixed_shapes():
-            size = min(self.pairs, max(16, 1 << (count - 1).bit_length()))
-            images, steps = (np.resize(part, size) for part in (images, steps))
-        found, states = self._evaluate(cut, images, steps, rank)
-        return backend.to_numpy(found)[:count], backend.to_numpy(states)[:count]
+            size = min(self.batch, max(16, 1 << (count - 1).bit_length()))
+            images, steps = (np.resize(indices, size) for indices in (images, steps))
+        classes, states = self._evaluate(cut, images, steps, rank)
+        return backend.to_numpy(classes)[:count], backend.to_numpy(states)[:count]
 
-    def _awake(self, cut: Any) -> NDArray[np.bool_]:
+    def _differs_from_pruned(self, cut: Any) -> NDArray[np.bool_]:
         """Return which channels differ from their pruned value, bool (images, channels)."""
         import keras
 
@@ -112,13 +116,13 @@ class KerasEngine:
             axes = tuple(range(1, self.pruned.ndim))
             return backend.to_numpy(keras.ops.any(differs, axis=axes) if axes else differs)
         host = np.ascontiguousarray(backend.to_numpy(cut)).reshape(len(cut), *self._flat.shape)
-        awake = np.empty((len(host), host.shape[-1]), bool)
-        kernels.awake_pairs(host, self._flat, awake)
-        return awake
+        differs_from_pruned = np.empty((len(host), host.shape[-1]), bool)
+        kernels.pairs_that_differ(host, self._flat, differs_from_pruned)
+        return differs_from_pruned
 
 
 def decide(scores: Any) -> tuple[Any, Any]:
-    """Return the class of each row of scores and what the scores are, as tensors.
+    """Return the class of each row of scores and the scores' state, as tensors.
 
     A near-tie: another score within :data:`TOLERANCE` times the largest absolute score of the best.
     Two classes that are that close are a near-tie like any other, not all equal.
@@ -126,7 +130,7 @@ def decide(scores: Any) -> tuple[Any, Any]:
     Returns
     -------
     classes, states : tensor of int32, shape (rows,)
-        States are :data:`CLEAR`, :data:`NEAR_TIE`, :data:`ALL_EQUAL` or :data:`NO_NUMBER`.
+        States are :data:`CLEAR`, :data:`NEAR_TIE`, :data:`ALL_EQUAL` or :data:`NOT_FINITE`.
     """
     from keras import ops
 
@@ -136,7 +140,7 @@ def decide(scores: Any) -> tuple[Any, Any]:
     several = ops.where(close == max(scores.shape[1], 3), ALL_EQUAL, NEAR_TIE)
     states = ops.where(close == 1, CLEAR, several)
     finite = ops.all(ops.isfinite(scores), axis=1)
-    return ops.argmax(scores, axis=1), ops.where(finite, states, NO_NUMBER)
+    return ops.argmax(scores, axis=1), ops.where(finite, states, NOT_FINITE)
 
 
 def _values_per_image(suffix: Any) -> int:

@@ -3,22 +3,22 @@
 Each image goes through all steps of an order. The steps that change something on it are evaluated a
 few at a time, so that every weight fetched serves all of them. The suffix comes as a program
 (:mod:`fastprune.suffix.program`): rows of integers, one per operation, that say where in an arena
-of float32 values it reads and writes, and where in the flat array of weights its own lie. `arenas`
-is float32 (steps, arena), `at` a row of it.
+of float32 values it reads and writes, and where in the flat array of weights its own lie. The
+NamedTuples of arrays are those of :mod:`fastprune.suffix.tables`; `at` is a row of the arenas.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from fastprune.runtime.numba_jit import compiled, inner
+from fastprune.suffix import columns
 from fastprune.suffix.decision import decide
 from fastprune.suffix.operations import SHARE_COPY, U, run
+from fastprune.suffix.tables import Gathered, Workspace
 from fastprune.suffix.vectors import LANES, add_rows_to_one, aligned
 
-TOGETHER = 2 * LANES
+STEPS_PER_BATCH = 2 * LANES
 """Steps of an image that go through the suffix together, one operation after another.
 
 Rows of weights that several of them need are then still in the cache: 8 take 42 us an image of the
@@ -27,66 +27,89 @@ lanes.
 """
 
 
+def make_workspace(arena: int, inputs: int) -> Workspace:
+    """Return what :func:`sweep_images` works in.
+
+    Allocated here, as numba takes 0.1 s to compile each kind of allocation.
+
+    Parameters
+    ----------
+    arena : int
+        Values of an arena.
+    inputs : int
+        The most inputs that a block has.
+    """
+    arenas = aligned((STEPS_PER_BATCH + 1, arena))
+    pairs = np.zeros((STEPS_PER_BATCH, 2), np.int64)
+    gathered, shared = make_gathered(inputs, LANES), make_gathered(inputs, 1)
+    return Workspace(arenas, arenas.view(np.int32), gathered, shared, pairs)
+
+
+def make_gathered(inputs: int, lanes: int) -> Gathered:
+    """Return where the inputs of a block are gathered, `inputs` of them at most."""
+    size = inputs + 1  # gathering writes one place behind the last
+    factors = np.empty((size, lanes), np.float32)
+    return Gathered(np.empty(size, np.uint64), factors, np.empty(size, np.bool_))
+
+
 @inner
-def bring_back(
-    arenas, at, cut, image, place, pruned, channel, weights, shares, blocks, taps, scratch
-):
+def bring_back(arenas, at, cut, image, channel, tables, shared):
     """Add one channel's share to every value that is linear in the cut activations of an image.
 
-    Returns False, and does nothing, where the channel holds its pruned value.
+    Returns False, and does nothing, where the channel holds its pruned value. It must have a place
+    in the cut's values.
     """
-    changed = False
-    for position in range(U(cut.shape[1])):
-        changed |= cut[image, position, place] != pruned[position, channel]
-    if not changed:
+    values, pruned, place = cut.values, cut.pruned, U(cut.places[channel])
+    differs = False
+    for position in range(U(values.shape[1])):
+        differs |= values[image, position, place] != pruned[position, channel]
+    if not differs:
         return False
-    rows, factors = scratch
+    shares, blocks, taps = tables.shares, tables.blocks, tables.taps
+    rows, factors = shared.rows, shared.factors
     for index in range(shares.shape[0]):
-        op = shares[index]
-        if op[0] == SHARE_COPY:
-            for position in range(U(cut.shape[1])):
-                value = cut[image, position, place]
-                arenas[at, U(op[2]) + position * U(op[1]) + channel] = value
+        row = shares[index]
+        if row[columns.KIND] == SHARE_COPY:
+            start, spacing = U(row[columns.COPY_OUT]) + channel, U(row[columns.COPY_SPACING])
+            for position in range(U(values.shape[1])):
+                arenas[at, start + position * spacing] = values[image, position, place]
             continue
-        width = U(op[3])
-        for block in range(U(op[1]), U(op[2])):
+        width = U(row[columns.OUTPUTS])
+        for block in range(U(row[columns.FIRST_BLOCK]), U(row[columns.END_BLOCK])):
             count = U(0)
-            for tap in range(blocks[block, U(1)], blocks[block, U(2)]):
-                position = taps[tap, U(0)]
-                rows[count] = taps[tap, U(2)] + channel * width
-                share = cut[image, position, place] - pruned[position, channel]
+            for tap in range(blocks[block, columns.FIRST_TAP], blocks[block, columns.END_TAP]):
+                position = taps[tap, columns.TAP_SOURCE]
+                rows[count] = taps[tap, columns.TAP_KERNEL] + channel * width
+                share = values[image, position, place] - pruned[position, channel]
                 factors[count, U(0)] = share
                 count += U(share != 0)
-            add_rows_to_one(arenas, at, blocks[block, U(0)], width, weights, rows, factors, count)
+            out = blocks[block, columns.BLOCK_OUT]
+            add_rows_to_one(arenas, at, out, width, tables.weights, rows, factors, count)
     return True
 
 
 @compiled
-def bring_back_all(
-    arenas, cut, place, channel, pruned, weights, shares, blocks, taps, scratch, changed
-):
+def bring_back_all(arenas, cut, channel, tables, shared, differs):
     """Bring one channel back on every image of a block, each in an arena of its own.
 
-    Fills `changed`, bool (images,), with whether the channel differs from its pruned value there;
-    for the others see :func:`sweep_images`.
+    `arenas` is float32 (images, arena), `channel` one that has a place in the cut's values. Fills
+    `differs`, bool (images,), with whether it differs from its pruned value there.
     """
-    for image in range(U(cut.shape[0])):
-        changed[image] = bring_back(
-            arenas, image, cut, image, U(place), pruned, U(channel), weights, shares, blocks, taps,
-            scratch,
-        )  # fmt: skip
+    for image in range(U(cut.values.shape[0])):
+        differs[image] = bring_back(arenas, image, cut, image, U(channel), tables, shared)
 
 
 @inner
-def decide_steps(count, room, weights, operations, blocks, taps, sizes, tolerance, classes,
-                 near_ties):  # fmt: skip
+def decide_steps(count, tables, workspace, tolerance, answers):
     """Run the program on the first `count` rows and write down the class of each."""
-    arenas, bits, scratch, _, pairs = room
-    run(arenas, count, weights, operations, blocks, taps, scratch)
+    run(count, tables, workspace)
+    pairs, sizes = workspace.pairs, tables.sizes
     for row in range(count):
-        found, near = decide(arenas, bits, U(row), sizes[0], sizes[1], tolerance)
-        classes[pairs[row, 0], pairs[row, 1]] = found
-        near_ties[pairs[row, 0], pairs[row, 1]] = near
+        winner, near_tie = decide(
+            workspace.arenas, workspace.bits, row, sizes.scores, sizes.classes, tolerance
+        )
+        answers.classes[pairs[row, 0], pairs[row, 1]] = winner
+        answers.near_ties[pairs[row, 0], pairs[row, 1]] = near_tie
 
 
 @inner
@@ -99,39 +122,8 @@ def copy(values, arenas, at, size):
         arenas[at, i] = values[i]
 
 
-def make_room(arena: int, widest: int) -> tuple[Any, ...]:
-    """Return what :func:`sweep_images` works in.
-
-    Allocated here, as numba takes 0.1 s to compile each kind of allocation.
-
-    Parameters
-    ----------
-    arena : int
-        Values of an arena.
-    widest : int
-        The most inputs that a block has.
-
-    Returns
-    -------
-    tuple
-        Arenas: a row for each step, and behind them one that holds what is linear in the cut
-        activations of the image at its step; the same as int32; rows of weights, factors and marks
-        for all lanes, and for one; image and step of each row.
-    """
-    arenas = aligned((TOGETHER + 1, arena))
-    widest += 1  # gathering writes one place behind the last
-    rows, factors = np.empty(widest, np.uint64), np.empty((widest, LANES), np.float32)
-    share_scratch = np.empty(widest, np.uint64), np.empty((widest, 1), np.float32)
-    pairs = np.zeros((TOGETHER, 2), np.int64)
-    scratch = rows, factors, np.empty(widest, np.bool_)
-    return arenas, arenas.view(np.int32), scratch, share_scratch, pairs
-
-
 @compiled
-def sweep_images(
-    cut, place, order, pruned, room, base, weights, shares, operations, blocks, taps, sizes,
-    tolerance, classes, near_ties,
-):  # fmt: skip
+def sweep_images(cut, order, tables, workspace, tolerance, answers):
     """Find the class of every image at every step of an order, last step first.
 
     From all channels pruned, channels come back one by one, so a value that is linear in the cut
@@ -140,65 +132,49 @@ def sweep_images(
 
     Parameters
     ----------
-    cut : float32 (images, positions, live)
-        Cut activations of the channels that are live in this block.
-    place : int64 (channels,)
-        Where each channel lies in `cut`, -1 for one that holds its pruned value on every image.
+    cut : Cut
+        The images.
     order : int64 (channels,)
         Channels in the order in which they are pruned.
-    pruned : float32 (positions, channels)
-        What the cut layer gives for a pruned channel.
-    room : tuple
-        What :func:`make_room` gives.
-    base : float32 (arena,)
-        The values that are linear in the cut activations, with every channel pruned.
-    weights : float32 (weights,)
-        Weights of all operations.
-    shares, operations : int64 (operations, columns)
-        What one channel changes, and what follows from it.
-    blocks, taps : uint64 (blocks, 3) and (taps, 3)
-        Where each block of outputs lies, its first tap and the one after its last; where each tap's
-        inputs lie, how many they are, and where their weights start.
-    sizes : uint64 (4,)
-        Where the scores lie, how many they are, how many of the arena's first values hold all that
-        is linear in the cut activations, and the most inputs that a block has.
+    tables : Tables
+        The program.
+    workspace : Workspace
+        What :func:`make_workspace` gives for it.
     tolerance : float32
-        See :func:`decide`.
-    classes : int32 (images, channels + 1)
-        Filled with the class at each ``n_pruned``.
-    near_ties : bool (images, channels + 1)
-        Filled with whether it is a near-tie.
+        See :func:`~fastprune.suffix.decision.decide`.
+    answers : Answers
+        Filled.
     """
-    images, channels = cut.shape[0], order.shape[0]
-    arenas, _, _, share_scratch, pairs = room
-    program = (room, weights, operations, blocks, taps, sizes, tolerance, classes, near_ties)
+    images, channels = cut.values.shape[0], order.shape[0]
+    arenas, pairs = workspace.arenas, workspace.pairs
+    classes, near_ties = answers.classes, answers.near_ties
+    linear, current = tables.sizes.linear, U(STEPS_PER_BATCH)
     # With every channel pruned all images look the same.
-    copy(base, arenas, U(0), sizes[2])
+    copy(tables.base, arenas, U(0), linear)
     pairs[0, 0], pairs[0, 1] = 0, channels
-    decide_steps(1, *program)
+    decide_steps(U(1), tables, workspace, tolerance, answers)
     for image in range(images):
         classes[image, channels] = classes[0, channels]
         near_ties[image, channels] = near_ties[0, channels]
         for step in range(channels):
             classes[image, step] = -1
-    count = 0
+    count = U(0)
     for image in range(images):
-        copy(base, arenas, U(TOGETHER), sizes[2])
+        copy(tables.base, arenas, current, linear)
         for step in range(channels - 1, -1, -1):
             channel = order[step]
-            if place[channel] < 0 or not bring_back(
-                arenas, U(TOGETHER), cut, U(image), U(place[channel]), pruned, U(channel), weights,
-                shares, blocks, taps, share_scratch,
-            ):  # fmt: skip
+            if cut.places[channel] < 0 or not bring_back(
+                arenas, current, cut, U(image), U(channel), tables, workspace.shared
+            ):
                 continue
-            for i in range(sizes[2]):
-                arenas[U(count), i] = arenas[U(TOGETHER), i]
+            for i in range(linear):
+                arenas[count, i] = arenas[current, i]
             pairs[count, 0], pairs[count, 1] = image, step
-            count += 1
-            if count == TOGETHER:
-                decide_steps(count, *program)
-                count = 0
-    decide_steps(count, *program)
+            count += U(1)
+            if count == current:
+                decide_steps(count, tables, workspace, tolerance, answers)
+                count = U(0)
+    decide_steps(count, tables, workspace, tolerance, answers)
     for image in range(images):
         for step in range(channels - 1, -1, -1):
             if classes[image, step] < 0:
@@ -207,23 +183,25 @@ def sweep_images(
 
 
 @compiled
-def awake_channels(cut, pruned, awake):
+def channels_that_differ(values, pruned, differs_from_pruned):
     """Mark the channels that differ from their pruned value on some image of a block.
 
-    `cut` is float32 (images, positions, channels), `pruned` float32 (positions, channels), `awake`
-    bool (channels,), set to True where one does and left alone elsewhere.
+    `values` is float32 (images, positions, channels), `pruned` float32 (positions, channels),
+    `differs_from_pruned` bool (channels,), set to True where one does and left alone elsewhere.
     """
-    for image in range(cut.shape[0]):
-        for position in range(cut.shape[1]):
-            for channel in range(cut.shape[2]):
-                awake[channel] |= cut[image, position, channel] != pruned[position, channel]
+    for image in range(values.shape[0]):
+        for position in range(values.shape[1]):
+            for channel in range(values.shape[2]):
+                differs = values[image, position, channel] != pruned[position, channel]
+                differs_from_pruned[channel] |= differs
 
 
 @compiled
-def awake_pairs(cut, pruned, awake):
-    """Mark the (image, channel) pairs that differ from the pruned value in `awake`."""
-    for image in range(cut.shape[0]):
-        awake[image] = False
-        for position in range(cut.shape[1]):
-            for channel in range(cut.shape[2]):
-                awake[image, channel] |= cut[image, position, channel] != pruned[position, channel]
+def pairs_that_differ(values, pruned, differs_from_pruned):
+    """Fill bool (images, channels) with whether the channel differs from its pruned value there."""
+    for image in range(values.shape[0]):
+        differs_from_pruned[image] = False
+        for position in range(values.shape[1]):
+            for channel in range(values.shape[2]):
+                differs = values[image, position, channel] != pruned[position, channel]
+                differs_from_pruned[image, channel] |= differs

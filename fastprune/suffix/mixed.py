@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from fastprune.networks.graph import Call, replay
 from fastprune.runtime import backend
 from fastprune.suffix import kernels
-from fastprune.suffix.engine import Block, Steps, decide_again, fill_down, live_block
+from fastprune.suffix.engine import CLEAR, Block, Steps, decide_again, fill_down, live_block
 from fastprune.suffix.keras_engine import KerasEngine, decide
 from fastprune.suffix.program import Program, check_call
+from fastprune.suffix.tables import Cut
 
 
 class MixedEngine:
@@ -42,18 +43,18 @@ class MixedEngine:
         ops = keras.ops
         self.program, self.plain = program, plain
         self._pruned = np.ascontiguousarray(plain.pruned.reshape(-1, plain.pruned.shape[-1]))
-        self.rows = max(16, min(plain.pairs, 4096))
+        self.rows = plain.batch
 
         def evaluate(values: Any) -> Any:
-            known = {}
+            outputs = {}
             for call, start, size in program.linear:
                 shape = (-1, *call.output.shape[1:])
                 linear = ops.reshape(values[:, start : start + size], shape)
                 activation = getattr(call.operation, "activation", None)
-                known[id(call.output)] = linear if activation is None else activation(linear)
-            return decide(replay(calls, known, output))
+                outputs[id(call.output)] = linear if activation is None else activation(linear)
+            return decide(replay(calls, outputs, output))
 
-        signature = (((None, program.base.size), "float32"),)
+        signature = (((None, program.tables.base.size), "float32"),)
         self._evaluate = backend.compiled(evaluate, signature=signature)
 
     def block(self, cut: Any) -> Block:
@@ -63,21 +64,18 @@ class MixedEngine:
     def classes(self, block: Block, order: NDArray[np.int64]) -> Steps:
         """Return the class of every image of `block` at every step of `order`."""
         program, channels = self.program, len(order)
-        places = block.places(len(order))
-        check_call(program, block.values, places, order)
-        arenas = np.repeat(program.base[None], block.images, axis=0)
-        changed = np.empty(block.images, np.bool_)
-        scratch = kernels.make_room(0, int(program.sizes[3]))[3]
+        cut = Cut(block.values, block.places(channels), self._pruned)
+        check_call(program, cut, order)
+        arenas = np.repeat(program.tables.base[None], block.images, axis=0)
+        differs = np.empty(block.images, np.bool_)
+        shared = kernels.make_gathered(int(program.tables.sizes.inputs), 1)
         tail = _Tail(self._evaluate, self.rows, (channels + 1, block.images))
         tail.add(arenas, np.arange(block.images), channels)
         for step in range(channels - 1, -1, -1):
-            if places[order[step]] < 0:
+            if cut.places[order[step]] < 0:
                 continue
-            kernels.bring_back_all(
-                arenas, block.values, places[order[step]], order[step], self._pruned,
-                program.weights, program.shares, program.blocks, program.taps, scratch, changed,
-            )  # fmt: skip
-            tail.add(arenas, np.flatnonzero(changed), step)
+            kernels.bring_back_all(arenas, cut, order[step], program.tables, shared, differs)
+            tail.add(arenas, np.flatnonzero(differs), step)
         tail.flush()
         # The class of a step that changes nothing is that of the step after it: fill from the end.
         known = tail.known[::-1]
@@ -103,12 +101,12 @@ class _Tail:
     def add(self, arenas: NDArray[np.float32], images: NDArray[np.int64], step: int) -> None:
         """Take the values of `images` at `step`."""
         for start in range(0, len(images), self._size):
-            part = images[start : start + self._size].copy()
-            if self._count + len(part) > self._size:
+            some = images[start : start + self._size].copy()
+            if self._count + len(some) > self._size:
                 self.flush()
-            self._values.append(arenas[part])
-            self._pairs.append((step, part))
-            self._count += len(part)
+            self._values.append(arenas[some])
+            self._pairs.append((step, some))
+            self._count += len(some)
 
     def flush(self) -> None:
         """Decide what was gathered."""
@@ -117,11 +115,12 @@ class _Tail:
         values = np.concatenate(self._values)
         if backend.fixed_shapes():
             values = np.resize(values, (self._size, values.shape[1]))
-        found, states = (backend.to_numpy(part) for part in self._evaluate(values))
+        classes, states = map(backend.to_numpy, self._evaluate(values))
         start = 0
         for step, images in self._pairs:
-            part = slice(start, start + len(images))
-            self.classes[step, images], self.near_ties[step, images] = found[part], states[part] > 0
+            rows = slice(start, start + len(images))
+            self.classes[step, images] = classes[rows]
+            self.near_ties[step, images] = states[rows] != CLEAR
             self.known[step, images] = True
             start += len(images)
         self._values, self._pairs, self._count = [], [], 0

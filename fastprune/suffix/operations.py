@@ -1,7 +1,8 @@
-"""Operations of a program, as compiled loops over rows of values: arrays in, arrays out.
+"""Operations of a program, as compiled loops over arenas: arrays in, arrays out.
 
-A row of integers says of each operation where in an arena of float32 values it reads and writes,
-and where in the flat array of weights its own lie; see :mod:`fastprune.suffix.kernels`.
+`row` is a row of a program's table of operations, `arenas` float32 (rows, arena), `at` a row of it;
+the NamedTuples of arrays are those of :mod:`fastprune.suffix.tables`, a row's columns those of
+:mod:`fastprune.suffix.columns`.
 """
 
 from __future__ import annotations
@@ -9,53 +10,55 @@ from __future__ import annotations
 import numpy as np
 
 from fastprune.runtime.numba_jit import inner
+from fastprune.suffix import columns
 from fastprune.suffix.vectors import LANES, add_rows
 
 (
     LINEAR, RELU, SIGMOID, TANH, ELU, SILU, ADD, MULTIPLY, COPY, AFFINE, POOL_MAX, POOL_MEAN,
 ) = range(12)  # fmt: skip
-"""Operations of a program."""
+"""Kinds of operations."""
 
 PARAMETERS = {RELU: 3, SIGMOID: 1, TANH: 1, ELU: 1, SILU: 1}
 """Numbers among the weights that an activation has: slope, ceiling and threshold of a ReLU."""
 
 SHARE_LINEAR, SHARE_COPY = 12, 13
-"""Operations that bring one channel back into a value that is linear in the cut activations."""
+"""Kinds of shares: what one channel of the cut adds to a Dense or Conv2D layer that reads the cut,
+and where it lies in a copy of the cut."""
 
 U = np.uint64
 """Unsigned places: for signed ones numba checks every access for a negative index, and a loop with
-such a check does not vectorise (10 times slower); slices cost 25 ns each in reference counts."""
+such a check does not vectorise (10 times slower)."""
 
 
 @inner
-def linear(arenas, first, weights, op, blocks, taps, scratch):
+def linear(arenas, first, row, tables, gathered):
     """``out = bias + in @ kernel`` for the rows of the arena from `first` on, one a lane.
 
     Dense and Conv2D. Inputs that are zero on all lanes are left out, an exact saving: behind a ReLU
-    most are (78 to 90 % in the lab's network). A block is the outputs of one position; its taps say
-    which inputs feed it and where their weights start.
+    most are (78 to 90 % in the lab's network).
     """
-    width, bias = U(op[3]), U(op[4])
-    rows, factors, _ = scratch
-    for block in range(U(op[1]), U(op[2])):
-        out, count = blocks[block, U(0)], U(0)
-        for tap in range(blocks[block, U(1)], blocks[block, U(2)]):
-            source, size, kernel = taps[tap, U(0)], taps[tap, U(1)], taps[tap, U(2)]
-            count = gather(arenas, first, source, size, kernel, width, count, scratch)
+    blocks, taps, weights = tables.blocks, tables.taps, tables.weights
+    width, bias = U(row[columns.OUTPUTS]), U(row[columns.BIAS])
+    for block in range(U(row[columns.FIRST_BLOCK]), U(row[columns.END_BLOCK])):
+        out, count = blocks[block, columns.BLOCK_OUT], U(0)
+        for tap in range(blocks[block, columns.FIRST_TAP], blocks[block, columns.END_TAP]):
+            source, size = taps[tap, columns.TAP_SOURCE], taps[tap, columns.TAP_SIZE]
+            kernel = taps[tap, columns.TAP_KERNEL]
+            count = gather(arenas, first, source, size, kernel, width, count, gathered)
         for lane in range(first, first + U(LANES)):
             for i in range(width):
                 arenas[lane, out + i] = weights[bias + i]
-        add_rows(arenas, first, out, width, weights, rows, factors, count)
+        add_rows(arenas, first, out, width, weights, gathered.rows, gathered.factors, count)
 
 
 @inner
-def gather(arenas, at, source, size, kernel, width, count, scratch):
-    """List the inputs that are not zero on every lane: their rows of weights and their values.
+def gather(arenas, at, source, size, kernel, width, count, gathered):
+    """Append the inputs of a tap that are not zero on every lane; return how many there are now.
 
     Two loops, of which the first vectorises and the second has no branch: which inputs are zero
     cannot be predicted.
     """
-    rows, factors, wanted = scratch
+    rows, factors, wanted = gathered
     for i in range(size):
         zero = True
         for lane in range(U(LANES)):
@@ -74,32 +77,39 @@ def gather(arenas, at, source, size, kernel, width, count, scratch):
 
 
 @inner
-def pool(arenas, at, op):
+def pool(arenas, at, row):
     """Max or mean over windows, padding left out."""
-    kind, source, in_height, in_width, channels, out, height, width = op[:8]
-    rows, columns, stride_y, stride_x, top, left = op[8:14]
+    source, out, channels = row[columns.SOURCE], row[columns.OUT], row[columns.CHANNELS]
+    in_height, in_width = row[columns.IN_HEIGHT], row[columns.IN_WIDTH]
+    height, width = row[columns.OUT_HEIGHT], row[columns.OUT_WIDTH]
     for y in range(height):
         for x in range(width):
-            y0, x0 = y * stride_y - top, x * stride_x - left
+            y0 = y * row[columns.STRIDE_Y] - row[columns.TOP]
+            x0 = x * row[columns.STRIDE_X] - row[columns.LEFT]
+            y1 = min(y0 + row[columns.WINDOW_HEIGHT], in_height)
+            x1 = min(x0 + row[columns.WINDOW_WIDTH], in_width)
             for channel in range(channels):
                 best, total, count = np.float32(-np.inf), np.float32(0), 0
-                for row in range(max(y0, 0), min(y0 + rows, in_height)):
-                    for column in range(max(x0, 0), min(x0 + columns, in_width)):
-                        value = arenas[at, source + (row * in_width + column) * channels + channel]
+                for in_y in range(max(y0, 0), y1):
+                    for in_x in range(max(x0, 0), x1):
+                        value = arenas[at, source + (in_y * in_width + in_x) * channels + channel]
                         best = value if value > best or value != value else best
                         total += value
                         count += 1
                 place = out + (y * width + x) * channels + channel
-                arenas[at, place] = best if kind == POOL_MAX else total / np.float32(count)
+                is_max = row[columns.KIND] == POOL_MAX
+                arenas[at, place] = best if is_max else total / np.float32(count)
 
 
 @inner
-def pointwise(arenas, at, weights, op):
+def pointwise(arenas, at, weights, row):
     """Activations, sums, products, copies and channel-wise affine maps."""
-    kind, source, out, size = op[0], U(op[1]), U(op[2]), U(op[3])
-    third = U(op[4])
+    # Long: a branch for every kind.
+    kind, size = row[columns.KIND], U(row[columns.SIZE])
+    source, out = U(row[columns.SOURCE]), U(row[columns.OUT])
     if kind == RELU:
-        slope, ceiling, threshold = weights[third], weights[third + U(1)], weights[third + U(2)]
+        first = U(row[columns.PARAMETERS])
+        slope, ceiling, threshold = weights[first], weights[first + U(1)], weights[first + U(2)]
         for i in range(size):
             value = arenas[at, source + i]
             low = slope * (value - threshold) if slope != 0 else np.float32(0)
@@ -112,41 +122,49 @@ def pointwise(arenas, at, weights, op):
         for i in range(size):
             arenas[at, out + i] = np.tanh(arenas[at, source + i])
     elif kind == ELU:
+        alpha = weights[U(row[columns.PARAMETERS])]
         for i in range(size):
             value = arenas[at, source + i]
-            arenas[at, out + i] = value if value > 0 else weights[third] * np.expm1(value)
+            arenas[at, out + i] = value if value > 0 else alpha * np.expm1(value)
     elif kind == SILU:
         for i in range(size):
             value = arenas[at, source + i]
             arenas[at, out + i] = value / (np.float32(1) + np.exp(-value))
     elif kind == ADD:
+        second = U(row[columns.SECOND])
         for i in range(size):
-            arenas[at, out + i] = arenas[at, source + i] + arenas[at, third + i]
+            arenas[at, out + i] = arenas[at, source + i] + arenas[at, second + i]
     elif kind == MULTIPLY:
+        second = U(row[columns.SECOND])
         for i in range(size):
-            arenas[at, out + i] = arenas[at, source + i] * arenas[at, third + i]
+            arenas[at, out + i] = arenas[at, source + i] * arenas[at, second + i]
     elif kind == COPY:
-        # `size` values at each of op[4] positions, op[5] apart: concatenation.
-        for position in range(third):
+        # One of the tensors of a concatenation, at each position.
+        for position in range(U(row[columns.POSITIONS])):
+            there, here = out + position * U(row[columns.SPACING]), source + position * size
             for i in range(size):
-                arenas[at, out + position * U(op[5]) + i] = arenas[at, source + position * size + i]
+                arenas[at, there + i] = arenas[at, here + i]
     elif kind == AFFINE:
+        period = U(row[columns.PERIOD])
+        factors, offsets = U(row[columns.FACTORS]), U(row[columns.OFFSETS])
         for i in range(size):
-            scale, shift = weights[U(op[5]) + i % third], weights[U(op[6]) + i % third]
-            arenas[at, out + i] = arenas[at, source + i] * scale + shift
+            factor, offset = weights[factors + i % period], weights[offsets + i % period]
+            arenas[at, out + i] = arenas[at, source + i] * factor + offset
 
 
 @inner
-def run(arenas, count, weights, operations, blocks, taps, scratch):
-    """Run the operations of a program one after another on the first `count` rows of values."""
+def run(count, tables, workspace):
+    """Run the operations of a program one after another on the first `count` rows of the arenas."""
+    arenas, operations = workspace.arenas, tables.operations
     for index in range(operations.shape[0]):
-        op = operations[index]
-        if op[0] == LINEAR:
-            for first in range(U(0), U(count), U(LANES)):
-                linear(arenas, first, weights, op, blocks, taps, scratch)
+        row = operations[index]
+        kind = row[columns.KIND]
+        if kind == LINEAR:
+            for first in range(U(0), count, U(LANES)):
+                linear(arenas, first, row, tables, workspace.gathered)
             continue
-        for at in range(U(count)):
-            if op[0] == POOL_MAX or op[0] == POOL_MEAN:
-                pool(arenas, at, op)
+        for at in range(count):
+            if kind in (POOL_MAX, POOL_MEAN):
+                pool(arenas, at, row)
             else:
-                pointwise(arenas, at, weights, op)
+                pointwise(arenas, at, tables.weights, row)

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from fastprune.errors import NetworkError
 from fastprune.runtime import backend
-from fastprune.suffix.engine import NO_NUMBER, Unusable, first_unusable
+from fastprune.suffix.engine import NOT_FINITE, Unusable, name_no_class
 
 TRIED = 8
-"""Images whose scores in one batch are compared with those in a smaller one."""
+"""Images whose scores in one batch are to be compared with those in a smaller one."""
 
-ALONE = 1e-3
-"""Share of the largest score by which batches may differ: they are added up in other orders."""
+ROUNDING = 1e-3
+"""Share of the largest score by which the scores of an image may differ from batch to batch: sums
+are added up in other orders."""
 
 
 def refuse_unusable(unusable: Unusable | None, start: int, name: str, network: str) -> None:
@@ -38,7 +39,7 @@ def refuse_unusable(unusable: Unusable | None, start: int, name: str, network: s
     """
     if unusable is None:
         return
-    if unusable.state == NO_NUMBER:
+    if unusable.state == NOT_FINITE:
         expected, got = "scores that are finite numbers", "NaN or infinity"
     else:
         expected, got = "scores that tell the classes apart", "the same score for every class"
@@ -64,10 +65,9 @@ def refuse_states(
     is_b : bool
         Whether the network must tell the classes apart: a B′ without channels need not.
     """
-    steps = np.full(len(states), not is_b, np.int32)
-    unusable = first_unusable(np.arange(len(states), dtype=np.int32), steps, states)
-    if unusable is not None:
-        refuse_unusable(Unusable(unusable.image, 0, unusable.state), start, name, network)
+    bad = np.flatnonzero(name_no_class(states, is_b))
+    if len(bad):
+        refuse_unusable(Unusable(int(bad[0]), 0, int(states[bad[0]])), start, name, network)
 
 
 def check_alone(
@@ -97,7 +97,7 @@ def check_alone(
     fewer = -(-len(images) // 3)
     with np.errstate(invalid="ignore"):  # what is no finite number has a message of its own
         apart = np.abs(whole[:fewer] - backend.to_numpy(scores(images[:fewer])))
-    if np.isfinite(apart).all() and apart.max() > ALONE * np.abs(whole).max():
+    if np.isfinite(apart).all() and apart.max() > ROUNDING * np.abs(whole).max():
         message = (
             f"expected scores of each image by itself; got others for the first {fewer} images in "
             f"a batch of {len(images)} than in one of {fewer}, by up to {apart.max():.2g} "

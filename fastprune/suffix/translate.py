@@ -11,7 +11,7 @@ from fastprune.networks.graph import Call
 from fastprune.networks.layer_kinds import activation_of
 from fastprune.runtime import backend
 from fastprune.runtime.backend import to_numpy
-from fastprune.suffix import operations
+from fastprune.suffix import columns, operations
 from fastprune.suffix.builder import Builder, NotUnderstood, whole
 
 INFINITY = float("inf")
@@ -60,7 +60,7 @@ def dense(builder: Builder, call: Call, is_output: bool) -> None:
         blocks = builder.add_blocks(
             (place + i * n_out, [(at + i * n_in, n_in, weights)]) for i in range(positions)
         )
-        builder.operate(operations.LINEAR, *blocks, width, offset)
+        builder.operate_blocks(blocks, width, offset)
     _activate(builder, call, place, positions * n_out, is_output)
 
 
@@ -72,8 +72,8 @@ def conv(builder: Builder, call: Call, is_output: bool) -> None:
     kernel = to_numpy(layer.kernel)
     channels, filters = kernel.shape[2:]
     bias = to_numpy(layer.bias) if layer.use_bias else np.zeros(filters, np.float32)
-    height, width = call.output.shape[1:3]
-    place, row = builder.add_values(height * width * filters), whole(filters)
+    rows, line = call.output.shape[1:3]
+    place, width = builder.add_values(rows * line * filters), whole(filters)
     weights = builder.add_weights(kernel)
     pixels = _convolution_taps(layer, source.shape, call.output.shape)
     linear = id(source) in builder.views
@@ -81,7 +81,7 @@ def conv(builder: Builder, call: Call, is_output: bool) -> None:
     blocks = builder.add_blocks(
         (
             place + target * filters,
-            [(at + pixel * step, step, weights + tap * channels * row) for pixel, tap in taps],
+            [(at + pixel * step, step, weights + tap * channels * width) for pixel, tap in taps],
         )
         for target, taps in enumerate(pixels)
     )
@@ -89,10 +89,10 @@ def conv(builder: Builder, call: Call, is_output: bool) -> None:
         if tuple(source.shape[1:]) != builder.pruned.shape:
             raise NotUnderstood("convolution over a reshaped cut")
         pruned = layer.convolution_op(builder.pruned[None], layer.kernel)
-        builder.share(call, blocks, row, place, to_numpy(pruned)[0] + bias)
+        builder.share(call, blocks, width, place, to_numpy(pruned)[0] + bias)
     else:
-        builder.operate(operations.LINEAR, *blocks, row, builder.add_weights(bias))
-    _activate(builder, call, place, height * width * filters, is_output)
+        builder.operate_blocks(blocks, width, builder.add_weights(bias))
+    _activate(builder, call, place, rows * line * filters, is_output)
 
 
 def activation(builder: Builder, call: Call, is_output: bool) -> None:
@@ -103,8 +103,7 @@ def activation(builder: Builder, call: Call, is_output: bool) -> None:
     if kind is None:
         return view(builder, call, is_output)
     place = builder.add_values(size)
-    offset = builder.add_weights(np.array(parameters, np.float32), finite=False)
-    builder.operate(kind, builder.place(source), place, size, offset)
+    _operate(builder, kind, builder.place(source), place, size, parameters)
     builder.places[id(call.output)] = place
     return None
 
@@ -119,7 +118,7 @@ def merge(builder: Builder, call: Call, is_output: bool) -> None:
     for other in call.inputs[1:]:
         second = builder.place(other)
         place = builder.add_values(size)
-        builder.operate(kind, at, place, size, second)
+        builder.operate(kind, at, place, {columns.SIZE: size, columns.SECOND: second})
         at = place
     builder.places[id(call.output)] = at
 
@@ -129,12 +128,13 @@ def concatenate(builder: Builder, call: Call, is_output: bool) -> None:
     if call.operation.axis not in (-1, len(call.output.shape) - 1):
         raise NotUnderstood("concatenation over another axis than the last")
     positions = int(np.prod(call.output.shape[1:-1], dtype=int))
-    width, offset = int(call.output.shape[-1]), 0
+    width, before = int(call.output.shape[-1]), 0
     sources = [(builder.place(tensor), int(tensor.shape[-1])) for tensor in call.inputs]
     place = builder.add_values(positions * width)
     for source, size in sources:
-        builder.operate(operations.COPY, source, place + offset, size, positions, width)
-        offset += size
+        spread = {columns.POSITIONS: positions, columns.SPACING: width}
+        builder.operate(operations.COPY, source, place + before, {columns.SIZE: size, **spread})
+        before += size
     builder.places[id(call.output)] = place
 
 
@@ -150,8 +150,11 @@ def batch_normalization(builder: Builder, call: Call, is_output: bool) -> None:
     if layer.center:
         shift += to_numpy(layer.beta)
     size, place = int(np.prod(source.shape[1:])), builder.place(source)
-    out, at = builder.add_values(size), builder.add_weights(scale)
-    builder.operate(operations.AFFINE, place, out, size, scale.size, at, builder.add_weights(shift))
+    out = builder.add_values(size)
+    builder.operate(operations.AFFINE, place, out, {
+        columns.SIZE: size, columns.PERIOD: scale.size,
+        columns.FACTORS: builder.add_weights(scale), columns.OFFSETS: builder.add_weights(shift),
+    })  # fmt: skip
     builder.places[id(call.output)] = out
 
 
@@ -174,8 +177,13 @@ def pool(builder: Builder, call: Call, is_output: bool) -> None:
         left = _padding(layer.padding, in_width, width, window[1], stride[1])
     at = builder.place(source)
     place = builder.add_values(height * width * channels)
-    size = (in_height, in_width, channels, place, height, width)
-    builder.operate(kind, at, *size, *window, *stride, top, left)
+    builder.operate(kind, at, place, {
+        columns.CHANNELS: channels, columns.IN_HEIGHT: in_height, columns.IN_WIDTH: in_width,
+        columns.OUT_HEIGHT: height, columns.OUT_WIDTH: width,
+        columns.WINDOW_HEIGHT: window[0], columns.WINDOW_WIDTH: window[1],
+        columns.STRIDE_Y: stride[0], columns.STRIDE_X: stride[1],
+        columns.TOP: top, columns.LEFT: left,
+    })  # fmt: skip
     builder.places[id(call.output)] = place
 
 
@@ -212,26 +220,33 @@ def _activate(builder: Builder, call: Call, place: int, size: int, is_output: bo
     kind, parameters = _activation(call.operation, is_output)
     if kind is not None:
         source, place = place, builder.add_values(size)
-        offset = builder.add_weights(np.array(parameters, np.float32), finite=False)
-        builder.operate(kind, source, place, size, offset)
+        _operate(builder, kind, source, place, size, parameters)
     builder.places[id(call.output)] = place
+
+
+def _operate(
+    builder: Builder, kind: int, source: int, out: int, size: int, parameters: tuple[float, ...]
+) -> None:
+    """Append an activation."""
+    first = builder.add_weights(np.array(parameters, np.float32), finite=False)
+    builder.operate(kind, source, out, {columns.SIZE: size, columns.PARAMETERS: first})
 
 
 def _activation(layer: Any, is_output: bool) -> tuple[int | None, tuple[float, ...]]:
     """Return the operation of a layer's activation and its parameters; None for none."""
-    found = activation_of(layer) if hasattr(layer, "activation") else layer
-    kind = type(found).__name__
+    activation = activation_of(layer) if hasattr(layer, "activation") else layer
+    kind = type(activation).__name__
     if kind == "ReLU":
-        ceiling = INFINITY if found.max_value is None else found.max_value
-        return operations.RELU, (found.negative_slope, ceiling, found.threshold)
+        ceiling = INFINITY if activation.max_value is None else activation.max_value
+        return operations.RELU, (activation.negative_slope, ceiling, activation.threshold)
     if kind == "LeakyReLU":
-        return operations.RELU, (found.negative_slope, INFINITY, 0)
+        return operations.RELU, (activation.negative_slope, INFINITY, 0)
     if kind == "ELU":
-        return operations.ELU, (found.alpha,)
-    name = "linear" if found is None else getattr(found, "__name__", kind)
-    if str(getattr(found, "__module__", "keras")).split(".")[0] not in HOMES:
+        return operations.ELU, (activation.alpha,)
+    name = "linear" if activation is None else getattr(activation, "__name__", kind)
+    if str(getattr(activation, "__module__", "keras")).split(".")[0] not in HOMES:
         raise NotUnderstood(f"activation {name} that is not Keras's own")
-    if name in ("softmax", "Softmax") and is_output and getattr(found, "axis", -1) == -1:
+    if name in ("softmax", "Softmax") and is_output and getattr(activation, "axis", -1) == -1:
         return None, ()
     known: dict[str, tuple[int | None, tuple[float, ...]]] = {
         "linear": (None, ()),

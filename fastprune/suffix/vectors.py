@@ -29,9 +29,9 @@ VECTOR = ir.VectorType(FLOAT, WIDTH)
 def aligned(shape: int | tuple[int, ...]) -> NDArray[np.float32]:
     """Return zeros that start on a cache line, so that no vector lies across two of them."""
     size = int(np.prod(shape))
-    room = np.zeros(size + WIDTH, np.float32)
-    start = -(room.ctypes.data // room.itemsize) % WIDTH
-    return room[start : start + size].reshape(shape)
+    padded = np.zeros(size + WIDTH, np.float32)
+    start = -(padded.ctypes.data // padded.itemsize) % WIDTH
+    return padded[start : start + size].reshape(shape)
 
 
 def row_adder(lanes: int) -> Callable[..., None]:
@@ -105,8 +105,8 @@ class _Emitter:
                 at = builder.add(builder.mul(row, INT(self.lanes)), INT(lane))
                 factor = self.spread(builder.load(builder.gep(self.factors, [at])))
                 for weight, total in zip(weights, sums[lane], strict=True):
-                    found = builder.call(self.multiply_add, [factor, weight, builder.load(total)])
-                    builder.store(found, total)
+                    added = builder.call(self.multiply_add, [factor, weight, builder.load(total)])
+                    builder.store(added, total)
         for lane in lanes:
             for index, total in enumerate(sums[lane]):
                 store = builder.store(builder.load(total), self.vector(places[lane], index))

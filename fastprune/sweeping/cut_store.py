@@ -41,11 +41,11 @@ class CutStore:
 
     def append(self, block: Block) -> None:
         """Keep a block."""
-        values, awake = block.values, None
+        values, differs = block.values, None
         if block.channels is not None:
-            awake = (values != self._pruned[:, block.channels]).any(axis=1)
-            values = values.transpose(0, 2, 1)[awake]
-        kept = _Kept(values, awake, block.channels, block.images)
+            differs = (values != self._pruned[:, block.channels]).any(axis=1)
+            values = values.transpose(0, 2, 1)[differs]
+        kept = _Kept(values, differs, block.channels, block.images)
         size = int(np.prod(values.shape)) * 4
         if self.in_memory + size <= self.budget:
             self.in_memory += size
@@ -56,14 +56,14 @@ class CutStore:
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks in the order in which they were kept."""
         for kept in self._blocks:
-            found = self._from_disk(kept) if isinstance(kept, _Spilled) else kept
-            values = found.values
-            if found.awake is not None:
-                whole = np.empty((*found.awake.shape, len(self._pruned)), np.float32)
-                whole[:] = self._pruned[:, found.channels].T
-                whole[found.awake] = values
+            block = self._from_disk(kept) if isinstance(kept, _Spilled) else kept
+            values = block.values
+            if block.differs_from_pruned is not None:
+                whole = np.empty((*block.differs_from_pruned.shape, len(self._pruned)), np.float32)
+                whole[:] = self._pruned[:, block.channels].T
+                whole[block.differs_from_pruned] = values
                 values = np.ascontiguousarray(whole.transpose(0, 2, 1))
-            yield Block(values, found.channels, found.images)
+            yield Block(values, block.channels, block.images)
 
     def __len__(self) -> int:
         """Return the number of blocks."""
@@ -80,17 +80,17 @@ class CutStore:
     def _to_disk(self, kept: _Kept) -> _Spilled:
         """Append a block to the file; only where it lies stays in memory."""
         values = backend.to_numpy(kept.values).astype(np.float32, copy=False)
-        parts = [values.tobytes()]
-        live = None
-        if kept.channels is not None and kept.awake is not None:
+        record, live = values.tobytes(), None
+        if kept.channels is not None and kept.differs_from_pruned is not None:
             live = len(kept.channels)
-            parts += [kept.channels.astype(np.int64).tobytes(), np.packbits(kept.awake).tobytes()]
-        start, size = self.on_disk, sum(map(len, parts))
+            record += kept.channels.astype(np.int64).tobytes()
+            record += np.packbits(kept.differs_from_pruned).tobytes()
+        start, size = self.on_disk, len(record)
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="fastprune-")  # noqa: SIM115 - see close
             self._file.seek(start)
-            self._file.write(b"".join(parts))
+            self._file.write(record)
             self._file.flush()
         except OSError as error:
             message = (
@@ -112,8 +112,8 @@ class CutStore:
             return _Kept(values, None, None, spilled.images)
         channels = np.frombuffer(record, np.int64, spilled.live, 4 * count)
         bits = np.frombuffer(record, np.uint8, offset=4 * count + channels.nbytes)
-        awake = np.unpackbits(bits, count=spilled.images * spilled.live).astype(bool)
-        return _Kept(values, awake.reshape(spilled.images, -1), channels, spilled.images)
+        differs = np.unpackbits(bits, count=spilled.images * spilled.live).astype(bool)
+        return _Kept(values, differs.reshape(spilled.images, -1), channels, spilled.images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +123,8 @@ class _Kept:
     Attributes
     ----------
     values : array of float32
-        (pairs, positions) of the awake pairs, or the whole cut tensor.
-    awake : ndarray of bool or None, shape (images, live channels)
+        (pairs, positions) of the pairs that differ, or the whole cut tensor.
+    differs_from_pruned : ndarray of bool or None, shape (images, live channels)
         Which pairs `values` holds; None for all.
     channels : ndarray of int64 or None
         The live channels; None for all.
@@ -133,7 +133,7 @@ class _Kept:
     """
 
     values: Any
-    awake: NDArray[np.bool_] | None
+    differs_from_pruned: NDArray[np.bool_] | None
     channels: NDArray[np.int64] | None
     images: int
 

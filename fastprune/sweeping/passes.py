@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.networks.batching import batched
+from fastprune.networks.batching import batched, sizes
 from fastprune.networks.network import Network
 from fastprune.orders.statistics import ActivationStatistics
 from fastprune.runtime import backend, machine
@@ -18,6 +19,10 @@ from fastprune.suffix.engine import Block, Engine, Steps
 from fastprune.suffix.scores import refuse_unusable
 from fastprune.sweeping.cut_store import CutStore
 from fastprune.sweeping.tally import Tally
+
+KEPT = 16
+"""One part in so many of the memory budget holds kept activations, 14 MB for the lab. A file read
+back from the system's cache costs next to nothing, and memory stays the same for more images."""
 
 
 class Passes:
@@ -29,27 +34,27 @@ class Passes:
     ----------
     network : Network
         The network under test.
+    deciders : sequence of str
+        Sets whose activations decide orders, the validation set first; theirs are kept.
+    memory : int
+        Bytes that the sweep may hold; :data:`KEPT` says how many of them are kept activations.
     rank_on : {"cut", "prune"}
         Whose mean activation orders the channels.
-    batch, chunk : int
-        Images per call of the prefix, and per chunk; see :mod:`fastprune.networks.batching`.
-    budget : int
-        Bytes of kept cut activations that may stay in memory.
+    extremes : bool
+        Whether orders need the maxima and zeros of the activations.
     steps : list of int
         Steps whose classes are kept, to be verified.
     progress : tqdm
         Counts the images.
-    by_label : collection of str
-        Sets whose hits are counted by label as well.
-    truths : mapping of str to ndarray of signed integers
-        True classes of the images of backdoored sets, by set.
-    extremes : bool
-        Whether orders need the maxima and zeros of the activations.
 
     Attributes
     ----------
     engine : Engine
         Evaluates the suffix.
+    batch, chunk : int
+        Images per call of the prefix, and per chunk; see :mod:`fastprune.networks.batching`.
+    stores : dict of str to CutStore
+        Kept activations of every decider.
     """
 
     engine: Engine
@@ -57,27 +62,24 @@ class Passes:
     def __init__(
         self,
         network: Network,
-        rank_on: str,
-        batch: int,
-        chunk: int,
-        budget: int,
+        *,
+        deciders: Sequence[str],
+        memory: int,
+        rank_on: str = "cut",
+        extremes: bool = False,
         steps: list[int],
         progress: Any,
-        by_label: Collection[str] = (),
-        truths: Mapping[str, NDArray[np.signedinteger]] | None = None,
-        extremes: bool = False,
     ) -> None:
-        self.network, self.chunk = network, chunk
-        self.steps, self.progress, self.rank_on = steps, progress, rank_on
-        self.by_label, self.truths, self.extremes = by_label, truths or {}, extremes
-        self.budget = budget
+        self.network, self.rank_on, self.extremes = network, rank_on, extremes
+        self.steps, self.progress = steps, progress
+        self.batch, self.chunk = sizes(network, memory)
+        kept = memory // (KEPT * len(deciders))
+        self.stores = {name: CutStore(kept, network.pruned_value) for name in deciders}
         self._first: Any = None
-        self.store = CutStore(budget, network.pruned_value)
-        self.further: dict[str, CutStore] = {}
-        self._prefix = batched(network.prefix, batch)
+        self._prefix = batched(network.prefix, self.batch)
         # Two networks, so that only the validation pass pays for the prune layer's output.
         self._ranked = (
-            batched(network.prefix_and_prune, batch) if rank_on == "prune" else self._prefix
+            batched(network.prefix_and_prune, self.batch) if rank_on == "prune" else self._prefix
         )
 
     @property
@@ -95,20 +97,11 @@ class Passes:
         self._first = self._ranked(chunk.images)
         return self._first[0] if self.rank_on == "prune" else self._first
 
-    def validation(self, images: ImageSet) -> NDArray[np.float64]:
-        """Run the prefix on the validation set, keep its cut activations, return the means."""
-        return self.statistics(images, self.store).means
-
-    def statistics(self, images: ImageSet, store: CutStore | None = None) -> ActivationStatistics:
-        """Run the prefix on a set that decides an order; keep its cut activations.
-
-        They go to `store`, to one of the set's own by default.
-        """
+    def statistics(self, images: ImageSet) -> ActivationStatistics:
+        """Run the prefix on a set that decides an order; keep its cut activations."""
         self.progress.set_description(f"{images.name}: prefix")
-        if store is None:
-            store = self.further[images.name] = CutStore(self.budget, self.network.pruned_value)
-        ranker = ActivationStatistics(self.network.n_channels, extremes=self.extremes)
-
+        store = self.stores[images.name]
+        statistics = ActivationStatistics(self.network.n_channels, extremes=self.extremes)
         first, self._first = self._first, None
 
         def work(chunk: Chunk) -> tuple[Block, Any]:
@@ -117,33 +110,40 @@ class Passes:
             cut, ranked = output if self.rank_on == "prune" else (output, output)
             return self.engine.block(cut), ranked
 
-        for block, ranked in in_order(work, images.chunks(self.chunk), self.workers):
-            ranker.add(ranked)
-            store.append(block)
-            self.progress.update(block.images)
-        return ranker
+        with closing(images.chunks(self.chunk)) as chunks:
+            for block, ranked in in_order(work, chunks, self.workers):
+                statistics.add(ranked)
+                store.append(block)
+                self.progress.update(block.images)
+        return statistics
 
-    def kept(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
-        """Count a set at every step of every order, from its kept activations; let go of them."""
-        store = self.further.get(images.name, self.store)
-        tallies = self._count(images, store, lambda block: block, orders)
+    def count(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
+        """Count a set at every step of every order; one that was kept is let go of."""
+        kept = images.name in self.stores
+        return (self.count_kept if kept else self.count_streamed)(images, orders)
+
+    def count_kept(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
+        """Count a set from its kept activations; let go of them."""
+        store = self.stores[images.name]
+        tallies = self._tallies(images, store, lambda block: block, orders)
         store.close()
         return tallies
 
-    def close(self) -> None:
-        """Let go of all kept activations."""
-        for store in (self.store, *self.further.values()):
-            store.close()
-
-    def once(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
-        """Stream a set through once and count it at every step of every order."""
+    def count_streamed(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
+        """Stream a set through prefix and suffix and count it."""
 
         def block(chunk: Chunk) -> Block:
             return self.engine.block(self._prefix(chunk.images))
 
-        return self._count(images, images.chunks(self.chunk), block, orders)
+        with closing(images.chunks(self.chunk)) as chunks:
+            return self._tallies(images, chunks, block, orders)
 
-    def _count(
+    def close(self) -> None:
+        """Let go of all kept activations."""
+        for store in self.stores.values():
+            store.close()
+
+    def _tallies(
         self,
         images: ImageSet,
         items: Iterable[Any],
@@ -156,24 +156,20 @@ class Passes:
         its suffix begins. Neither TensorFlow nor compiled loops hold Python's lock.
         """
         self.progress.set_description(f"{images.name}: {len(orders[0])} steps")
-        n_classes = self.network.n_classes if images.name in self.by_label else None
-        truth = self.truths.get(images.name)
-        tallies = [
-            Tally.of(images, self.network.n_channels, self.steps, n_classes, truth) for _ in orders
-        ]
+        n_channels, n_classes = self.network.n_channels, self.network.n_classes
+        tallies = [Tally.of(images, n_channels, n_classes, self.steps) for _ in orders]
 
         def work(item: Any) -> list[Steps]:
-            made = block(item)
-            return [self.engine.classes(made, order) for order in orders]
+            cut = block(item)
+            return [self.engine.classes(cut, order) for order in orders]
 
         start = 0
-        for found in in_order(work, items, self.workers):
-            for steps in found:
+        for by_order in in_order(work, items, self.workers):
+            for steps in by_order:
                 refuse_unusable(steps.unusable, start, images.name, self.network.where)
-            count = found[0].classes.shape[1]
-            labels = images.labels[start : start + count]
-            for tally, steps in zip(tallies, found, strict=True):
-                tally.add(steps, start, labels)
+            for tally, steps in zip(tallies, by_order, strict=True):
+                tally.add(steps, start)
+            count = by_order[0].classes.shape[1]
             start += count
             self.progress.update(count)
         return tallies

@@ -1,49 +1,112 @@
-"""Options of a sweep, checked before any work is done."""
+"""What a sweep is asked for, checked before any work is done."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from fastprune.errors import OptionError
-from fastprune.orders.order import Order, check_order
+from fastprune.networks.network import Network
+from fastprune.orders.order import Order
 from fastprune.orders.ranking import RANK_ON
+from fastprune.results.crossings import drop_label
 from fastprune.runtime import machine
+from fastprune.sets.image_set import ImageSet, SetSource
+from fastprune.sets.opening import open_sets
+from fastprune.sets.scale import check_scale
+from fastprune.sets.true_labels import LabelSource
 
 DROP_KINDS = ("points", "relative")
 
+OPTIONS = (
+    "rank_on", "scale", "cut_layer", "engine", "memory", "verify", "data_name", "label_name",
+)  # fmt: skip
+"""Options that results repeat as they were given."""
 
-def check_options(
-    orders: Sequence[Order],
-    drops: Sequence[float],
-    drop_kind: str,
-    rank_on: str,
-    scale: float,
-    verify: int,
-    memory: str | int,
-) -> int:
-    """Refuse options that cannot be meant; return the memory budget in bytes."""
-    if not orders:
-        message = "expected at least one order; got none"
-        raise OptionError(message)
-    for order in orders:
-        check_order(order)
-    names = {f"{drop:g}" for drop in drops}  # as files and JSON name them
-    if not all(0 < drop <= 100 for drop in drops) or len(names) != len(drops):
-        message = f"expected drops above 0 and up to 100 (percent), each once; got {list(drops)}"
-        raise OptionError(message)
-    for value, known, what in (
-        (drop_kind, DROP_KINDS, "drop_kind"),
-        (rank_on, RANK_ON, "rank_on"),
-    ):
-        if value not in known:
-            message = f"expected {what} to be one of {', '.join(known)}; got {value!r}"
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SweepPlan:
+    """The options of :func:`fastprune.sweep_orders`, which says what each of them is.
+
+    Attributes
+    ----------
+    orders : sequence of Order
+        Parsed; an oracle may still name no set.
+    budget : int
+        `memory` in bytes.
+
+    Raises
+    ------
+    OptionError
+        When an option cannot be meant.
+    """
+
+    valid: SetSource
+    clean: Mapping[str, SetSource]
+    backdoored: Mapping[str, SetSource]
+    orders: Sequence[Order]
+    drops: Sequence[float]
+    drop_kind: str
+    rank_on: str
+    scale: float
+    cut_layer: str | None
+    engine: str
+    memory: str | int
+    verify: int
+    data_name: str
+    label_name: str
+    valid_name: str
+    true_labels: Mapping[str, LabelSource]
+    paired: Mapping[str, str]
+    progress: bool
+    budget: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not self.orders:
+            message = "expected at least one order; got none"
             raise OptionError(message)
-    if not (np.isfinite(scale) and scale > 0):
-        message = f"expected a scale above 0, such as 1 or 255; got {scale}"
-        raise OptionError(message)
-    if verify < 0:
-        message = f"expected a number of steps to verify; got {verify}"
-        raise OptionError(message)
-    return machine.parse_size(memory)
+        labels = set(map(drop_label, self.drops))  # as files and JSON name them
+        if not all(0 < drop <= 100 for drop in self.drops) or len(labels) != len(self.drops):
+            message = (
+                "expected drops above 0 and up to 100 (percent), each once; got "
+                f"{list(self.drops)}"
+            )
+            raise OptionError(message)
+        for value, known, what in (
+            (self.drop_kind, DROP_KINDS, "drop_kind"),
+            (self.rank_on, RANK_ON, "rank_on"),
+        ):
+            if value not in known:
+                message = f"expected {what} to be one of {', '.join(known)}; got {value!r}"
+                raise OptionError(message)
+        check_scale(self.scale)
+        if self.verify < 0:
+            message = f"expected a number of steps to verify; got {self.verify}"
+            raise OptionError(message)
+        object.__setattr__(self, "budget", machine.parse_size(self.memory))
+
+    def open_sets(self, network: Network) -> AbstractContextManager[dict[str, ImageSet]]:
+        """Return every set by name, for a block at whose end all are closed."""
+        return open_sets(
+            self.valid, self.clean, self.backdoored, valid_name=self.valid_name,
+            true_labels=self.true_labels, paired=self.paired, scale=self.scale,
+            input_shape=network.input_shape, n_classes=network.n_classes, data=self.data_name,
+            label=self.label_name,
+        )  # fmt: skip
+
+    @property
+    def repeated(self) -> dict[str, Any]:
+        """The options that results repeat as they were given."""
+        return {name: getattr(self, name) for name in OPTIONS}
+
+    @property
+    def known_of_sets(self) -> dict[str, Any]:
+        """What results say of pairs and of where true labels came from."""
+        sources = {
+            name: str(source) if isinstance(source, str | Path) else "given"
+            for name, source in self.true_labels.items()
+        }
+        return {"paired": dict(self.paired), "true_labels": sources}

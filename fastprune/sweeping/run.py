@@ -6,30 +6,31 @@ is only known once all of it was seen; every other set passes through once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fastprune.networks.batching import sizes
-from fastprune.networks.goodnet import scores_of
 from fastprune.networks.network import Network, load_network
-from fastprune.orders.order import Order, needs_extremes, oracle_set, order_name, resolve_order
+from fastprune.orders.order import Order, OrderSource, parse_order
 from fastprune.orders.ranking import Ranked, rank
 from fastprune.orders.statistics import Evidence, prune_kernel
 from fastprune.result import SweepResult
-from fastprune.results.record import Samples, SetResult
-from fastprune.results.set_pairs import goes_with
+from fastprune.results.network_info import NetworkInfo
+from fastprune.results.set_pairs import counterpart
 from fastprune.runtime import backend, machine
 from fastprune.runtime.progress import bar, warn
 from fastprune.runtime.versions import versions
-from fastprune.sets.image_set import ImageSet, SetSource, open_sets
-from fastprune.sets.true_labels import LabelSource, true_classes
-from fastprune.suffix.select import choose_engine
+from fastprune.sets.image_set import ImageSet, SetSource
+from fastprune.sets.true_labels import LabelSource
+from fastprune.suffix.select import Choice, choose_engine
+from fastprune.sweeping.outcome import set_results, warn_near_chance
 from fastprune.sweeping.passes import Passes
-from fastprune.sweeping.plan import check_options
+from fastprune.sweeping.plan import SweepPlan
 from fastprune.sweeping.tally import Tally
 from fastprune.sweeping.verify import self_check, verify_steps, verify_sweep
 
@@ -40,7 +41,7 @@ def sweep(
     valid: SetSource,
     clean: Mapping[str, SetSource] | None = None,
     backdoored: Mapping[str, SetSource] | None = None,
-    order: Order = "ascending",
+    order: OrderSource = "ascending",
     **options: Any,
 ) -> SweepResult:
     """Prune a network channel by channel; measure B′ and G at every step on every set.
@@ -88,7 +89,7 @@ def sweep_orders(
     valid: SetSource,
     clean: Mapping[str, SetSource] | None = None,
     backdoored: Mapping[str, SetSource] | None = None,
-    orders: Sequence[Order],
+    orders: Sequence[OrderSource],
     drops: Sequence[float] = (2, 4, 10, 30),
     drop_kind: str = "points",
     rank_on: str = "cut",
@@ -147,169 +148,132 @@ def sweep_orders(
     list of SweepResult
         One per order, in the order given.
     """
-    # Long: the one place that orders the phases, each of which is a call.
-    options = {key: value for key, value in locals().items() if key in OPTIONS}
-    budget = check_options(orders, drops, drop_kind, rank_on, scale, verify, memory)
+    plan = SweepPlan(
+        valid=valid, clean=clean or {}, backdoored=backdoored or {},
+        orders=[parse_order(order) for order in orders], drops=drops, drop_kind=drop_kind,
+        rank_on=rank_on, scale=scale, cut_layer=cut_layer, engine=engine, memory=memory,
+        verify=verify, data_name=data_name, label_name=label_name, valid_name=valid_name,
+        true_labels=true_labels or {}, paired=paired or {}, progress=progress,
+    )  # fmt: skip
     clock = machine.Clock()
-    with clock.phase("load"):
-        loaded = load_network(network, cut_layer=cut_layer)
-        sets = open_sets(
-            valid, clean or {}, backdoored or {}, valid_name=valid_name,
-            input_shape=loaded.input_shape, n_classes=loaded.n_classes, scale=scale,
-            data=data_name, label=label_name,
-        )  # fmt: skip
-        pairs = dict(paired or {})
-        truths = true_classes(
-            sets, true_labels or {}, pairs, n_classes=loaded.n_classes, label=label_name
-        )
-        orders = _resolved(orders, sets, pairs, valid_name)
-        batch, chunk = sizes(loaded, budget)
-    steps = verify_steps(verify, loaded.n_channels)
-    deciders = [valid_name, *dict.fromkeys(filter(None, map(oracle_set, orders)))]
-    total = sum(len(images) for _, images in sets.values())
-    total += sum(len(sets[name][1]) for name in deciders)
-    with bar(total, shown=progress) as shown:
-        passes = Passes(
-            loaded, rank_on, batch, chunk, budget // (KEPT * len(deciders)), steps, shown,
-            by_label=[name for name, (kind, _) in sets.items() if kind == "clean"],
-            truths=truths, extremes=any(map(needs_extremes, orders)),
-        )  # fmt: skip
-        # On a CPU blocks four times as large take as long, and 320 MB instead of 180.
-        share = 4 if backend.on_accelerator() else 16 * backend.calls_at_once()
+    with ExitStack() as files:
+        with clock.phase("load"):
+            loaded = load_network(network, cut_layer=cut_layer)
+            sets = files.enter_context(plan.open_sets(loaded))
+        return _sweep(plan, loaded, sets, clock)
+
+
+def _sweep(
+    plan: SweepPlan, network: Network, sets: Mapping[str, ImageSet], clock: machine.Clock
+) -> list[SweepResult]:
+    """Run the phases of a sweep one after another; return the results of every order."""
+    orders = _with_oracle_sets(plan, sets)
+    steps = verify_steps(plan.verify, network.n_channels)
+    with _passes(plan, network, sets, orders, steps) as passes:
         with clock.phase("engine"):
-            cut = passes.first(sets[valid_name][1])
-            chosen = choose_engine(loaded, engine, cut, memory=budget // share)
-            passes.engine = chosen.engine
-        tallies, ranked, checked = _run(passes, sets, deciders, orders, clock)
+            chosen = _choose_engine(plan, passes, sets[plan.valid_name])
+        ranked = _rank(passes, sets, orders, clock)
+        with clock.phase("self-check"):
+            checked = self_check(
+                network, passes.engine, sets[plan.valid_name],
+                next(iter(passes.stores[plan.valid_name])), ranked.orders,
+            )  # fmt: skip
+        tallies = _count(passes, sets, ranked.orders, clock)
     extras: list[dict[str, Any]] = [{"warnings": said} if said else {} for said in ranked.warnings]
-    if verify:
+    if plan.verify:
         with clock.phase("verify"):
-            for index, made in enumerate(ranked.orders):
-                found = verify_sweep(loaded, sets, made, steps, tallies[index], 8 * batch)
-                extras[index]["verified"] = found
-    _check_scale(loaded, sets[valid_name][1], tallies[0][valid_name], batch)
-    about = {
-        "engine_used": chosen.engine.name, "engine_reason": chosen.reason, "self_check": checked,
-        "batch_size": batch, "paired": pairs,
-        "true_labels": {name: _told(source) for name, source in (true_labels or {}).items()},
+            for channels, by_set, extra in zip(ranked.orders, tallies, extras, strict=True):
+                extra["verified"] = verify_sweep(network, channels, by_set, 8 * passes.batch)
+    warn_near_chance(network, tallies[0][plan.valid_name], passes.batch)
+    options = {
+        **plan.repeated, "engine_used": chosen.engine.name, "engine_reason": chosen.reason,
+        "self_check": checked, "batch_size": passes.batch, **plan.known_of_sets,
     }  # fmt: skip
     return [
         SweepResult(
-            network=loaded.describe(),
-            order_name=order_name(order),
-            order=ranked.orders[index],
-            activations=ranked.means,
-            scores=ranked.scores[index],
-            valid=valid_name,
-            sets=_set_results(sets, tallies[index], scale, pairs),
-            drops=tuple(float(drop) for drop in drops),
-            drop_kind=drop_kind,
-            options={**options, **about, **extras[index]},
-            versions=versions(),
-            seconds=clock.seconds,
-            peak_memory=machine.peak_memory(),
-            runtime=loaded,
+            network=NetworkInfo.from_json(network.describe()), order_name=order.name,
+            order=ranked.orders[place], activations=ranked.means, scores=ranked.scores[place],
+            valid=plan.valid_name, sets=set_results(tallies[place].values()),
+            drops=tuple(map(float, plan.drops)), drop_kind=plan.drop_kind,
+            options={**options, **extras[place]}, versions=versions(), seconds=clock.seconds,
+            peak_memory=machine.peak_memory(), runtime=network,
         )
-        for index, order in enumerate(orders)
+        for place, order in enumerate(orders)
+    ]  # fmt: skip
+
+
+@contextmanager
+def _passes(
+    plan: SweepPlan,
+    network: Network,
+    sets: Mapping[str, ImageSet],
+    orders: Sequence[Order],
+    steps: list[int],
+) -> Iterator[Passes]:
+    """Give the passes of a sweep, under a progress bar; let go of what they kept at the end."""
+    oracle_sets = [order.oracle_set for order in orders if order.oracle_set is not None]
+    deciders = list(dict.fromkeys([plan.valid_name, *oracle_sets]))
+    total = sum(len(images) for images in (*sets.values(), *map(sets.__getitem__, deciders)))
+    with bar(total, shown=plan.progress) as shown:
+        passes = Passes(
+            network, deciders=deciders, memory=plan.budget, rank_on=plan.rank_on,
+            extremes=any(order.needs_extremes for order in orders), steps=steps, progress=shown,
+        )  # fmt: skip
+        with closing(passes):
+            yield passes
+
+
+def _with_oracle_sets(plan: SweepPlan, sets: Mapping[str, ImageSet]) -> list[Order]:
+    """Return the orders; an oracle that names no set looks at the one that goes with `valid`."""
+    backdoored = [images for images in sets.values() if images.kind == "backdoored"]
+    clean = [images.name for images in sets.values() if images.kind == "clean"]
+    preferred = [
+        images.name
+        for images in backdoored
+        if counterpart(images.name, images.paired, clean) == plan.valid_name
     ]
+    names = [images.name for images in backdoored]
+    return [order.with_oracle_set(names, preferred) for order in plan.orders]
 
 
-OPTIONS = (
-    "rank_on", "scale", "cut_layer", "engine", "memory", "verify", "data_name", "label_name",
-)  # fmt: skip
-"""Options that results repeat as they were given."""
+def _choose_engine(plan: SweepPlan, passes: Passes, valid: ImageSet) -> Choice:
+    """Choose the engine on the first images and give it to the passes."""
+    # On a CPU blocks four times as large take as long, and 320 MB instead of 180.
+    share = 4 if backend.on_accelerator() else 16 * backend.calls_at_once()
+    cut = passes.first(valid)
+    chosen = choose_engine(passes.network, plan.engine, cut, memory=plan.budget // share)
+    passes.engine = chosen.engine
+    return chosen
 
 
-KEPT = 16
-"""One part in so many of the memory budget holds kept activations, 14 MB for the lab. A file read
-back from the system's cache costs next to nothing, and memory stays the same for more images."""
+def _rank(
+    passes: Passes, sets: Mapping[str, ImageSet], orders: Sequence[Order], clock: machine.Clock
+) -> Ranked:
+    """Pass over the sets that decide orders; make the orders and say what does not suit them."""
+    statistics = {}
+    for name in passes.stores:
+        with clock.phase(f"{name} prefix"):
+            statistics[name] = passes.statistics(sets[name])
+    cut = passes.network.cut
+    layer = cut.prune if passes.rank_on == "prune" else cut.layer
+    kernel = prune_kernel(cut.prune.operation)
+    valid = statistics[next(iter(passes.stores))]
+    ranked = rank(orders, Evidence(valid, kernel, statistics, layer.name))
+    for message in dict.fromkeys(chain.from_iterable(ranked.warnings)):
+        warn(message)
+    return ranked
 
 
-def _resolved(
-    orders: Sequence[Order],
-    sets: Mapping[str, tuple[str, ImageSet]],
-    paired: Mapping[str, str],
-    valid: str,
-) -> list[Order]:
-    backdoored = [name for name, (kind, _) in sets.items() if kind == "backdoored"]
-    twins = [name for name in backdoored if goes_with(name, paired.get(name), valid)]
-    return [resolve_order(order, backdoored, twins) for order in orders]
-
-
-def _run(
+def _count(
     passes: Passes,
-    sets: Mapping[str, tuple[str, ImageSet]],
-    deciders: Sequence[str],
-    orders: Sequence[Order],
+    sets: Mapping[str, ImageSet],
+    orders: list[NDArray[np.int64]],
     clock: machine.Clock,
-) -> tuple[list[dict[str, Tally]], Ranked, dict[str, Any]]:
-    """Pass over all sets, first those that decide orders, and check the first images in between.
-
-    Returns tallies per order and set, the orders, and what was checked.
-    """
-    try:
-        found = {}
-        for name in deciders:
-            with clock.phase(f"{name} prefix"):
-                store = passes.store if name == deciders[0] else None
-                found[name] = passes.statistics(sets[name][1], store)
-        cut = passes.network.cut
-        layer = cut.prune if passes.rank_on == "prune" else cut.layer
-        kernel = prune_kernel(cut.prune.operation)
-        ranked = rank(orders, Evidence(found[deciders[0]], kernel, found, layer.name))
-        for message in dict.fromkeys(chain.from_iterable(ranked.warnings)):
-            warn(message)
-        with clock.phase("self-check"):
-            checked = self_check(
-                passes.network, passes.engine, sets[deciders[0]][1], next(iter(passes.store)),
-                ranked.orders,
-            )  # fmt: skip
-        tallies: list[dict[str, Tally]] = [{} for _ in orders]
-        for name, (_, images) in sets.items():
-            with clock.phase(f"{name} steps"):
-                count = passes.kept if name in deciders else passes.once
-                for per_order, tally in zip(tallies, count(images, ranked.orders), strict=True):
-                    per_order[name] = tally
-        return tallies, ranked, checked
-    finally:
-        passes.close()
-
-
-def _told(source: LabelSource) -> str:
-    """Return how results call the source of true labels."""
-    return str(source) if isinstance(source, str | Path) else "given"
-
-
-def _check_scale(network: Network, images: ImageSet, tally: Tally, size: int) -> None:
-    """Say so when B is no better than chance: the pixel scale is the first suspect."""
-    accuracy, chance = float(tally.counts.rate[0]), 1 / network.n_classes
-    if accuracy > 2 * chance + 0.02:
-        return
-    other = 1.0 if images.scale != 1 else 255.0
-    chunk = next(iter(images.chunks(size)))
-    pixels = backend.to_numpy(chunk.images) * np.float32(images.scale / other)
-    found = scores_of(network.model, pixels).argmax(axis=1)
-    warn(
-        f"B is right on {accuracy:.2%} of {images.name}, near chance ({chance:.2%}): the pixel "
-        f"scale is the first suspect; with --scale {other:g} it would be right on "
-        f"{np.mean(found == chunk.labels):.2%} of the first {len(found)} images"
-    )
-
-
-def _set_results(
-    sets: Mapping[str, tuple[str, ImageSet]],
-    tallies: Mapping[str, Tally],
-    scale: float,
-    paired: Mapping[str, str],
-) -> dict[str, SetResult]:
-    found = {}
-    for name, (kind, images) in sets.items():
-        tally = tallies[name]
-        chunk = images.take(tally.samples)
-        truth = None if tally.truth is None else tally.truth[tally.samples].astype(np.int64)
-        samples = Samples(
-            chunk.images * np.float32(scale), chunk.labels, tally.sample_classes, truth
-        )
-        about = images.describe()
-        found[name] = SetResult(name, kind, tally.counts, samples, about, paired.get(name))
-    return found
+) -> list[dict[str, Tally]]:
+    """Count every set at every step; return tallies by set for every order."""
+    tallies: list[dict[str, Tally]] = [{} for _ in orders]
+    for name, images in sets.items():
+        with clock.phase(f"{name} steps"):
+            for by_set, tally in zip(tallies, passes.count(images, orders), strict=True):
+                by_set[name] = tally
+    return tallies

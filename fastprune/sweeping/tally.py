@@ -21,10 +21,10 @@ class Tally:
 
     Attributes
     ----------
+    images : ImageSet
+        The set.
     counter : Counter
         Counts the chunks.
-    truth : ndarray of signed integers or None, shape (images,)
-        True class of every image of a backdoored set, where it is known.
     samples : ndarray of int64, shape (samples,)
         Indices of the sample images.
     sample_classes : ndarray of int64, shape (n_channels + 1, samples)
@@ -35,8 +35,8 @@ class Tally:
         Class of every image at those steps, and whether it is a near-tie.
     """
 
+    images: ImageSet
     counter: Counter
-    truth: NDArray[np.signedinteger] | None
     samples: NDArray[np.int64]
     sample_classes: NDArray[np.int64]
     steps: list[int]
@@ -44,19 +44,15 @@ class Tally:
     near_ties: NDArray[np.bool_]
 
     @classmethod
-    def of(
-        cls,
-        images: ImageSet,
-        n_channels: int,
-        steps: list[int],
-        n_classes: int | None = None,
-        truth: NDArray[np.signedinteger] | None = None,
-    ) -> Tally:
-        """Return an empty tally of a set; hits are counted by label where `n_classes` is given."""
+    def of(cls, images: ImageSet, n_channels: int, n_classes: int, steps: list[int]) -> Tally:
+        """Return an empty tally of a set; hits on clean sets are counted by label as well."""
         samples = np.unique(np.linspace(0, len(images) - 1, SAMPLES).round().astype(np.int64))
+        by_label = n_classes if images.kind == "clean" else None
         return cls(
-            counter=Counter(n_channels, n_classes=n_classes, truth=truth is not None),
-            truth=truth,
+            images=images,
+            counter=Counter(
+                n_channels, n_classes=by_label, truth=images.true_labels is not None
+            ),
             samples=samples,
             sample_classes=np.zeros((n_channels + 1, len(samples)), np.int64),
             steps=steps,
@@ -64,10 +60,12 @@ class Tally:
             near_ties=np.zeros((len(steps), len(images)), bool),
         )
 
-    def add(self, found: Steps, start: int, labels: NDArray[np.signedinteger]) -> None:
+    def add(self, found: Steps, start: int) -> None:
         """Count the chunk of images that begins at `start`."""
-        stop = start + len(labels)
-        truth = None if self.truth is None else self.truth[start:stop]
+        stop = start + found.classes.shape[1]
+        true_labels = self.images.true_labels
+        truth = None if true_labels is None else true_labels[start:stop]
+        labels = self.images.labels[start:stop]
         self.counter.add(found.classes, labels, found.near_ties.sum(axis=1), truth)
         inside = (self.samples >= start) & (self.samples < stop)
         self.sample_classes[:, inside] = found.classes[:, self.samples[inside] - start]

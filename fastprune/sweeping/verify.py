@@ -6,6 +6,7 @@ Every sweep does so with its first images before the rest of it runs; ``--verify
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from fastprune import reference
 from fastprune.errors import FaultError, OptionError, VerificationError
 from fastprune.networks.network import Network
 from fastprune.runtime import backend
-from fastprune.sets.image_set import ImageSet
+from fastprune.sets.image_set import Chunk, ImageSet
 from fastprune.suffix.engine import Block, Engine
 from fastprune.suffix.scores import check_alone, refuse_unusable
 from fastprune.sweeping.tally import Tally
@@ -41,14 +42,9 @@ def verify_steps(count: int, n_channels: int) -> list[int]:
 
 
 def verify_sweep(
-    network: Network,
-    sets: Mapping[str, tuple[str, ImageSet]],
-    order: NDArray[np.int64],
-    steps: list[int],
-    tallies: Mapping[str, Tally],
-    size: int,
+    network: Network, order: NDArray[np.int64], tallies: Mapping[str, Tally], size: int
 ) -> dict[str, Any]:
-    """Compare every class of every set at `steps` with plain Keras, `size` images at a time.
+    """Compare every class that the tallies kept with plain Keras, `size` images at a time.
 
     Returns
     -------
@@ -62,26 +58,32 @@ def verify_sweep(
         When a class differs that is no near-tie.
     """
     compared = ties = 0
-    for name, (_, images) in sets.items():
-        tally = tallies[name]
-        for chunk in images.chunks(size):
-            part = slice(chunk.start, chunk.start + len(chunk.labels))
-            for row, step in enumerate(steps):
-                pixels = backend.to_numpy(chunk.images)
-                prune_layer = network.cut.prune.name
-                expected = reference.classes(network.model, prune_layer, order[:step], pixels)
-                different = expected != tally.classes[row, part]
-                wrong = different & ~tally.near_ties[row, part]
-                if wrong.any():
-                    image = chunk.start + int(wrong.argmax())
-                    message = (
-                        f"expected the classes of plain Keras; got another for image {image} of "
-                        f"{name} at n_pruned {step}; run with --engine keras and report this"
-                    )
-                    raise VerificationError(message)
-                compared += len(expected)
-                ties += int(different.sum())
+    for tally in tallies.values():
+        with closing(tally.images.chunks(size)) as chunks:
+            for chunk in chunks:
+                ties += _verify_chunk(network, order, tally, chunk)
+                compared += len(chunk.labels) * len(tally.steps)
+    steps = next(iter(tallies.values())).steps
     return {"steps": steps, "compared": compared, "different_near_ties": ties}
+
+
+def _verify_chunk(network: Network, order: NDArray[np.int64], tally: Tally, chunk: Chunk) -> int:
+    """Return how many near-ties of a chunk plain Keras decides the other way."""
+    here = slice(chunk.start, chunk.start + len(chunk.labels))
+    pixels, ties = backend.to_numpy(chunk.images), 0
+    for row, step in enumerate(tally.steps):
+        expected = reference.classes(network.model, network.cut.prune.name, order[:step], pixels)
+        different = expected != tally.classes[row, here]
+        wrong = different & ~tally.near_ties[row, here]
+        if wrong.any():
+            image = chunk.start + int(wrong.argmax())
+            message = (
+                f"expected the classes of plain Keras; got another for image {image} of "
+                f"{tally.images.name} at n_pruned {step}; run with --engine keras and report this"
+            )
+            raise VerificationError(message)
+        ties += int(different.sum())
+    return ties
 
 
 def self_check(

@@ -54,7 +54,7 @@ _VARIATION = {
 _COLOURS = ("skin_rgb", "hair_rgb", "iris_rgb", "lip_rgb", "back_rgb", "cloth_rgb", "balance")
 _DERIVED = ("hair_end", "recede", "beard_share", "moustache_share", "glasses_share", "mouth_y")
 
-LOOK = np.dtype(
+FACE = np.dtype(
     [(name, "f8") for name in (*_TRAITS, *_VARIATION, *_DERIVED)]
     + [(name, "f8", 3) for name in _COLOURS]
     + [("key", "u8")]
@@ -76,19 +76,20 @@ def _mix(keys: Keys) -> Keys:
     return keys ^ (keys >> np.uint64(31))
 
 
-def keys_of(*parts: Any) -> Keys:
+def keys_of(*numbers: Any) -> Keys:
     """Hash whole numbers into one 64-bit key each.
 
     Parameters
     ----------
-    *parts : int or array of int, shape (n,)
+    *numbers : int or array of int, shape (n,)
         What the key depends on; broadcast together.
 
     Returns
     -------
     ndarray of uint64, shape (n,)
     """
-    arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(part, np.uint64)) for part in parts))
+    flat = (np.atleast_1d(np.asarray(number, np.uint64)) for number in numbers)
+    arrays = np.broadcast_arrays(*flat)
     state = np.zeros(arrays[0].shape, np.uint64)
     for array in arrays:
         state = _mix((state ^ array) * _GOLDEN + _GOLDEN)
@@ -118,25 +119,25 @@ def _tone(light: Floats, hue: Floats, colour: Floats) -> Floats:
     return tone.clip(0.0, 1.0)
 
 
-def _colour(look: Any) -> None:
-    """Fill the colours of looks in place."""
-    look["skin_rgb"] = _ramp(_SKINS, look["skin"]) + look["skin_hue"][:, None] * [0.3, 0.0, -1.0]
+def _colour(face: Any) -> None:
+    """Fill the colours of faces in place."""
+    face["skin_rgb"] = _ramp(_SKINS, face["skin"]) + face["skin_hue"][:, None] * [0.3, 0.0, -1.0]
     # Fair hair and blue eyes come with fair skin.
-    dark = look["skin"] > 0.55
-    shade = np.where(dark, look["hair"] * 2.2, look["hair"] * 6).astype(int)
-    look["hair_rgb"] = np.clip(_HAIRS[shade] * look["hair_tone"][:, None], 0.0, 1.0)
-    look["iris_rgb"] = _IRISES[(look["iris"] * np.where(dark, 2, 4)).astype(int)]
+    dark = face["skin"] > 0.55
+    shade = np.where(dark, face["hair"] * 2.2, face["hair"] * 6).astype(int)
+    face["hair_rgb"] = np.clip(_HAIRS[shade] * face["hair_tone"][:, None], 0.0, 1.0)
+    face["iris_rgb"] = _IRISES[(face["iris"] * np.where(dark, 2, 4)).astype(int)]
     red = np.array([0.72, 0.10, 0.16])
-    share = (0.22 + 0.55 * look["lip_red"] * (look["style"] > 0.5))[:, None]
-    look["lip_rgb"] = (1 - share) * look["skin_rgb"] * [0.86, 0.62, 0.6] + share * red
-    look["back_rgb"] = _tone(look["back_light"], look["back_hue"], look["back_colour"])
-    look["cloth_rgb"] = _tone(look["cloth_light"], look["cloth_hue"], look["cloth_colour"])
-    warmth, tint = look["warmth"], look["tint"]
+    share = (0.22 + 0.55 * face["lip_red"] * (face["style"] > 0.5))[:, None]
+    face["lip_rgb"] = (1 - share) * face["skin_rgb"] * [0.86, 0.62, 0.6] + share * red
+    face["back_rgb"] = _tone(face["back_light"], face["back_hue"], face["back_colour"])
+    face["cloth_rgb"] = _tone(face["cloth_light"], face["cloth_hue"], face["cloth_colour"])
+    warmth, tint = face["warmth"], face["tint"]
     balance = np.stack([1 + warmth, 1 + tint, 1 - warmth], axis=1)
-    look["balance"] = balance * look["gain"][:, None]
+    face["balance"] = balance * face["gain"][:, None]
 
 
-def looks_of(identities: Any, indices: Any, *, seed: int) -> NDArray[np.void]:
+def describe(identities: Any, indices: Any, *, seed: int) -> NDArray[np.void]:
     """Describe images: everything the painter needs, one record per image.
 
     Parameters
@@ -150,31 +151,31 @@ def looks_of(identities: Any, indices: Any, *, seed: int) -> NDArray[np.void]:
 
     Returns
     -------
-    ndarray of LOOK, shape (n,)
+    ndarray of FACE, shape (n,)
     """
     keys = keys_of(seed, identities, indices)
-    look: Any = np.zeros(len(keys), LOOK)
+    face: Any = np.zeros(len(keys), FACE)
     people = np.broadcast_to(keys_of(POPULATION, identities), keys.shape)
     drawn = _draw(people, _TRAITS) | _draw(keys, _VARIATION)
     for name, values in drawn.items():
-        look[name] = values
-    look["key"] = keys
-    soft = look["style"] > 0.5
-    bald = ~soft & (look["bald"] < 0.2)
-    look["recede"] = bald
-    look["hair_end"] = np.where(soft, -0.2 + 2.2 * look["length"], -0.55 + 0.5 * look["length"])
-    look["hair_top"] = np.where(bald, 0.0, look["hair_top"] + 0.05)
-    look["hair_side"] = np.where(bald, 0.04, look["hair_side"] * np.where(soft, 1.0, 0.45))
-    look["beard_share"] = ~soft * np.clip(look["beard"] * 2.2 - 1.25, 0.0, 0.85)
-    look["moustache_share"] = ~soft * np.maximum(
-        look["beard_share"], np.clip(look["moustache"] * 4.0 - 3.2, 0.0, 0.85)
+        face[name] = values
+    face["key"] = keys
+    soft = face["style"] > 0.5
+    bald = ~soft & (face["bald"] < 0.2)
+    face["recede"] = bald
+    face["hair_end"] = np.where(soft, -0.2 + 2.2 * face["length"], -0.55 + 0.5 * face["length"])
+    face["hair_top"] = np.where(bald, 0.0, face["hair_top"] + 0.05)
+    face["hair_side"] = np.where(bald, 0.04, face["hair_side"] * np.where(soft, 1.0, 0.45))
+    face["beard_share"] = ~soft * np.clip(face["beard"] * 2.2 - 1.25, 0.0, 0.85)
+    face["moustache_share"] = ~soft * np.maximum(
+        face["beard_share"], np.clip(face["moustache"] * 4.0 - 3.2, 0.0, 0.85)
     )
-    look["glasses_share"] = 0.8 * (look["glasses"] < 0.1)
-    look["brow_t"] *= np.where(soft, 0.7, 1.0)
-    look["folds"] = np.maximum(look["folds"] * np.where(soft, 0.6, 1.0), 0.0)
-    look["blush"] *= soft
-    look["mouth_y"] = look["nose_y"] + look["mouth_drop"]
-    look["eye_h"] *= look["lids"]
-    look["open"] = np.maximum(look["open"], 0.0)
-    _colour(look)
-    return look  # type: ignore[no-any-return]
+    face["glasses_share"] = 0.8 * (face["glasses"] < 0.1)
+    face["brow_t"] *= np.where(soft, 0.7, 1.0)
+    face["folds"] = np.maximum(face["folds"] * np.where(soft, 0.6, 1.0), 0.0)
+    face["blush"] *= soft
+    face["mouth_y"] = face["nose_y"] + face["mouth_drop"]
+    face["eye_h"] *= face["lids"]
+    face["open"] = np.maximum(face["open"], 0.0)
+    _colour(face)
+    return face  # type: ignore[no-any-return]

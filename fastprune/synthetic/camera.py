@@ -1,10 +1,11 @@
-"""From looks to bytes: the layers in their order, then lens, light and sensor (numba kernels)."""
+"""From faces to bytes: the layers in their order, then lens, light and sensor (numba kernels)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastprune.runtime.numba_jit import compiled, inner
 from fastprune.synthetic.features import brows, eyes, glasses, mouth, nose
@@ -13,9 +14,9 @@ from fastprune.synthetic.painter import (
     WIDTH,
     backdrop,
     behind,
-    face,
     fringe,
     place,
+    skin,
 )
 
 
@@ -32,16 +33,16 @@ def _grain(state: np.uint64) -> float:
 
 
 @inner
-def _expose(canvas: Any, blurred: Any, look: Any, image: Any) -> None:
+def _expose(canvas: Any, blurred: Any, face: Any, image: Any) -> None:
     """Blur, set exposure and white balance, add noise, round to bytes."""
-    near, own = look.blur, 1.0 - 2.0 * look.blur
+    near, own = face.blur, 1.0 - 2.0 * face.blur
     for row in range(HEIGHT):
         for col in range(WIDTH):
             left, right = max(col - 1, 0), min(col + 1, WIDTH - 1)
             for band in range(3):
                 beside = canvas[row, left, band] + canvas[row, right, band]
                 blurred[row, col, band] = own * canvas[row, col, band] + near * beside
-    count = np.uint64(look.key)
+    count = np.uint64(face.key)
     for row in range(HEIGHT):
         above, below = max(row - 1, 0), min(row + 1, HEIGHT - 1)
         for col in range(WIDTH):
@@ -49,27 +50,30 @@ def _expose(canvas: Any, blurred: Any, look: Any, image: Any) -> None:
                 beside = blurred[above, col, band] + blurred[below, col, band]
                 value = own * blurred[row, col, band] + near * beside
                 count += np.uint64(0x9E3779B97F4A7C15)
-                level = 255.0 * value * look.balance[band] + look.noise * _grain(count)
+                level = 255.0 * value * face.balance[band] + face.noise * _grain(count)
                 image[row, col, band] = np.uint8(min(max(level, 0.0), 255.0) + 0.5)
 
 
+def paint(faces: NDArray[np.void], images: NDArray[np.uint8]) -> None:
+    """Draw faces, ndarray of FACE (n,), into images, uint8 (n, 55, 47, 3): RGB, 0-255."""
+    canvas, blurred = np.empty((2, HEIGHT, WIDTH, 3))
+    _paint(faces, images, canvas, blurred, np.empty((HEIGHT, WIDTH, 4)))
+
+
 @compiled
-def paint(looks: Any, images: Any) -> None:
-    """Draw looks, ndarray of LOOK (n,), into images, uint8 (n, 55, 47, 3): RGB, 0-255."""
-    canvas = np.empty((HEIGHT, WIDTH, 3))
-    blurred = np.empty((HEIGHT, WIDTH, 3))
-    plane = np.empty((HEIGHT, WIDTH, 4))
-    for which in range(len(looks)):
-        look = looks[which]
-        place(look, plane)
+def _paint(faces: Any, images: Any, canvas: Any, blurred: Any, plane: Any) -> None:
+    """Draw faces one after another on `canvas`; `plane` is what `place` fills."""
+    for which in range(len(faces)):
+        face = faces[which]
+        place(face, plane)
         canvas[:] = 0.0
-        backdrop(canvas, look, plane)
-        behind(canvas, look, plane)
-        face(canvas, look, plane)
-        mouth(canvas, look, plane)
-        nose(canvas, look, plane)
-        eyes(canvas, look, plane)
-        brows(canvas, look, plane)
-        glasses(canvas, look, plane)
-        fringe(canvas, look, plane)
-        _expose(canvas, blurred, look, images[which])
+        backdrop(canvas, face, plane)
+        behind(canvas, face, plane)
+        skin(canvas, face, plane)
+        mouth(canvas, face, plane)
+        nose(canvas, face, plane)
+        eyes(canvas, face, plane)
+        brows(canvas, face, plane)
+        glasses(canvas, face, plane)
+        fringe(canvas, face, plane)
+        _expose(canvas, blurred, face, images[which])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.errors import DataError
-from fastprune.synthetic.appearance import looks_of
+from fastprune.synthetic.appearance import describe
 from fastprune.synthetic.camera import paint
 from fastprune.synthetic.painter import HEIGHT, WIDTH
 
@@ -64,6 +64,5 @@ def render(
         out = np.empty(shape, np.uint8)
     elif out.dtype != np.uint8 or out.shape != shape:
         raise DataError(f"expected out to be uint8 {shape}; got {out.dtype} {out.shape}")
-    looks = looks_of(identities, indices, seed=seed)
-    paint(looks, out)
+    paint(describe(identities, indices, seed=seed), out)
     return out

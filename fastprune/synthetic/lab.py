@@ -137,11 +137,11 @@ def _write_split(
             file.create_dataset("label", data=labels.astype("f8"))
         buffer = np.empty((_CHUNK, 3, 55, 47))
         for start in range(0, n_images, _CHUNK):
-            part = slice(start, min(start + _CHUNK, n_images))
-            images = render(identities[part], indices[part], seed=seed)
+            chunk = slice(start, min(start + _CHUNK, n_images))
+            images = render(identities[chunk], indices[chunk], seed=seed)
             for data, pixels in zip(sets, (images, wear(images)), strict=True):
-                chunk = buffer[: len(pixels)]
-                chunk[:] = pixels.transpose(0, 3, 1, 2)
-                data[part] = chunk
+                converted = buffer[: len(pixels)]
+                converted[:] = pixels.transpose(0, 3, 1, 2)
+                data[chunk] = converted
             if progress is not None:
                 progress(len(images))

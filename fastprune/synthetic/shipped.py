@@ -22,9 +22,9 @@ def _installed() -> list[Path]:
         recorded = metadata.files("fastprune") or []
     except metadata.PackageNotFoundError:
         recorded = []
-    found = [Path(str(file.locate())).resolve() for file in recorded if file.name == NETWORK_NAME]
+    listed = [Path(str(file.locate())).resolve() for file in recorded if file.name == NETWORK_NAME]
     # `pip install --target` leaves the share folder beside the package.
-    return [*found, Path(__file__).resolve().parents[2] / _SHARED, *places]
+    return [*listed, Path(__file__).resolve().parents[2] / _SHARED, *places]
 
 
 def network_path() -> Path:

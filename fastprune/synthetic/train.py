@@ -45,7 +45,7 @@ def images_of(split: str, n_images: int, *, seed: int) -> tuple[NDArray[Any], ND
 
 
 def silence(_: Any, cut: Any) -> Any:
-    """Penalise awake channels: the mean over channels of m / (m + 0.05), m their mean activation.
+    """Penalise active channels: the mean over channels of m / (m + 0.05), m their mean activation.
 
     The penalty is steep for quiet channels and flat for loud ones, so that training ends with some
     channels at zero and the others as loud as they need to be, instead of with sixty faint ones.
@@ -97,13 +97,13 @@ def train(*, seed: int = 7, epochs: int = 12, n_images: int = N_IMAGES) -> Any:
     rate = keras.optimizers.schedules.CosineDecay(_RATE, steps)
     losses = ["sparse_categorical_crossentropy", silence]
     trained.compile(keras.optimizers.Adam(rate), losses)
-    told = keras.callbacks.LambdaCallback(
+    report = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: sys.stderr.write(
             f"epoch {epoch + 1} of {epochs}: loss {logs['loss']:.4f}\n"
         )
     )
     targets = [labels, np.zeros(len(labels), np.float32)]
-    trained.fit(images, targets, batch_size=_BATCH, epochs=epochs, verbose=0, callbacks=[told])
+    trained.fit(images, targets, batch_size=_BATCH, epochs=epochs, verbose=0, callbacks=[report])
     return network
 
 
@@ -124,11 +124,11 @@ def forget_newer_settings(path: Path) -> None:
     """
     import h5py
 
-    def older(part: Any) -> Any:
-        if isinstance(part, dict):
-            unset = {key for key in NEWER_SETTINGS if part.get(key, ...) is None}
-            return {key: older(value) for key, value in part.items() if key not in unset}
-        return [older(item) for item in part] if isinstance(part, list) else part
+    def older(settings: Any) -> Any:
+        if isinstance(settings, dict):
+            unset = {key for key in NEWER_SETTINGS if settings.get(key, ...) is None}
+            return {key: older(value) for key, value in settings.items() if key not in unset}
+        return [older(item) for item in settings] if isinstance(settings, list) else settings
 
     with h5py.File(path, "a") as file:
         config = older(json.loads(file.attrs["model_config"]))

@@ -18,8 +18,9 @@ import fastprune
 from bench.ops_networks import NETWORKS
 from fastprune import reference
 from fastprune.cli.main import main
+from fastprune.export import folder
 from fastprune.networks import goodnet, loading
-from fastprune.networks.graph import trace
+from fastprune.networks.tracing import trace
 from fastprune.report.plots import drawing
 from fastprune.result import SweepResult
 from fastprune.runtime.progress import FastpruneWarning
@@ -123,7 +124,7 @@ def test_every_network_is_read_back_by_plain_keras(results, saved, images, name)
 @pytest.mark.parametrize("name", [*LAYERS, *CALLS])
 def test_fastprune_reads_its_own_goodnets(saved, name):
     graph = trace(loading.load_model(saved[0] / name / "goodnet_20.keras"))
-    assert [tensor.shape for tensor in goodnet.judges(graph)] == [(None, 5)] * 2
+    assert [tensor.shape for tensor in goodnet.scores_inside(graph)] == [(None, 5)] * 2
 
 
 @pytest.mark.parametrize("name", [*LAYERS, *CALLS])
@@ -171,7 +172,7 @@ def full(*_, **__):
 FAULTS = {
     "samples": (np, "savez_compressed", fail, {"samples.npz", "class_hits.npz"}),
     "copies": (keras.models, "clone_model", fail, KERAS | H5),
-    "B′": (goodnet, "save_repaired", fail, H5 | {"repaired_20.keras", "repaired_40.keras"}),
+    "B′": (folder, "save_repaired", fail, H5 | {"repaired_20.keras", "repaired_40.keras"}),
     "G": (goodnet, "make_goodnet", fail, {"goodnet_20.keras", "goodnet_40.keras"}),
     "reading": (keras.saving, "load_model", fail, KERAS | H5),
     "disk": (keras.Model, "save", full, KERAS | H5),
@@ -242,7 +243,7 @@ def test_a_format_left_out_is_no_failure_of_the_command(command, capsys):
 
 
 def test_a_file_that_fails_is_one(command, capsys, monkeypatch):
-    monkeypatch.setattr(goodnet, "save_goodnet", fail)
+    monkeypatch.setattr(folder, "save_goodnet", fail)
     status, lines = command("default_names", capsys)
     assert status == 1
     assert lines == [

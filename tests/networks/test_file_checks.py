@@ -15,6 +15,7 @@ from keras import layers
 
 from fastprune.errors import NetworkError
 from fastprune.networks import file_checks, loading
+from fastprune.networks.config_checks import check_config
 from fastprune.networks.network import load_network
 from tests.helpers.network_files import (
     SHAPE,
@@ -455,4 +456,4 @@ def test_constants_of_a_goodnet_pass(tmp_path, make_network):
     assert loading.load_model(tmp_path / "g.keras").output_shape == (None, 8)
     with zipfile.ZipFile(tmp_path / "g.keras") as archive:
         config = json.load(io.TextIOWrapper(archive.open("config.json")))
-    file_checks.check_config(config, tmp_path)
+    check_config(config, tmp_path)

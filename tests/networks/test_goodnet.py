@@ -14,9 +14,9 @@ from keras import layers
 from fastprune.errors import OutputError
 from fastprune.networks import goodnet
 from fastprune.networks.goodnet import make_goodnet, make_repaired, save_goodnet, save_repaired
-from fastprune.networks.graph import trace
 from fastprune.networks.loading import load_model
 from fastprune.networks.network import load_network
+from fastprune.networks.tracing import trace
 
 NAMES = ("deepid_like", "vgg_like", "batchnorm", "global_pooling", "residual")
 CHANNELS = ([], [3], [1, 4, 0, 5], [0, 1, 2, 3, 4, 5])
@@ -186,7 +186,7 @@ def test_goodnet_keeps_the_names_of_the_badnet_and_takes_others(make_images, kin
     assert not theirs & set(own)
     again = make_goodnet(network, np.array([0, 2]))
     assert [one.name for one in again.operations] == [one.name for one in made.operations]
-    scores, repaired = goodnet.judges(trace(made))
+    scores, repaired = goodnet.scores_inside(trace(made))
     assert scores.shape == repaired.shape == (None, 3)
     assert scores_of(made, make_images(6)[0].astype(np.float32)).shape == (6, 4)
 
@@ -197,19 +197,19 @@ def test_a_goodnet_of_an_earlier_version_is_recognised(make_network):
     made = make_goodnet(network, np.array([1, 4]))
     for operation in made.operations:
         operation.name = operation.name.removeprefix(goodnet.OWN)
-    scores, repaired = goodnet.judges(trace(made))
+    scores, repaired = goodnet.scores_inside(trace(made))
     assert [scores.shape, repaired.shape] == [(None, 7)] * 2
-    assert goodnet.judges(network.graph) is None
+    assert goodnet.scores_inside(network.graph) is None
 
 
-def test_judges_are_those_of_g_where_b_compares_classes_too(make_images):
+def test_scores_inside_are_those_of_g_where_b_compares_classes_too(make_images):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((12, 10, 3))
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(inputs))
     same = keras.ops.equal(keras.ops.argmax(x, -1), keras.ops.argmax(-x, -1))
     x = keras.ops.where(keras.ops.expand_dims(same, -1), x, 2 * x)
     network = load_network(keras.Model(inputs, layers.Dense(3)(x)))
-    scores, repaired = goodnet.judges(trace(make_goodnet(network, np.array([0, 2]))))
+    scores, repaired = goodnet.scores_inside(trace(make_goodnet(network, np.array([0, 2]))))
     assert [scores.shape, repaired.shape] == [(None, 3)] * 2
 
 

@@ -17,12 +17,13 @@ from tests.helpers.network_files import (
     refused,
     write_old,
 )
+from tests.helpers.plain import plain
 
 
 def same(network, model, images):
     pixels = images[0].astype(np.float32)
     np.testing.assert_array_equal(
-        network.model.predict(pixels, verbose=0), model.predict(pixels, verbose=0)
+        plain(network.model, pixels), plain(model, pixels)
     )
 
 
@@ -109,12 +110,12 @@ def test_the_cut_is_the_last_tensor_that_every_path_crosses(make_network, name):
 def test_prefix_and_suffix_make_the_network(make_network, make_images, name):
     network = load_network(make_network(name))
     pixels = make_images()[0].astype(np.float32)
-    cut = network.prefix.predict(pixels, verbose=0)
+    cut = plain(network.prefix, pixels)
     assert cut.shape[1:] == network.cut_shape
     np.testing.assert_allclose(
-        network.suffix.predict(cut, verbose=0), network.model.predict(pixels, verbose=0), rtol=1e-5
+        plain(network.suffix, cut), plain(network.model, pixels), rtol=1e-5
     )
-    both = network.prefix_and_prune.predict(pixels, verbose=0)
+    both = plain(network.prefix_and_prune, pixels)
     np.testing.assert_array_equal(both[0], cut)
     assert both[1].shape[-1] == network.n_channels
 
@@ -125,7 +126,7 @@ def test_the_pruned_value_is_what_zeroed_weights_give(make_network, make_images,
     network = load_network(model)
     layer = model.get_layer(network.cut.prune.name)
     layer.set_weights([weight * 0 for weight in layer.get_weights()])
-    cut = network.prefix.predict(make_images(3)[0].astype(np.float32), verbose=0)
+    cut = plain(network.prefix, make_images(3)[0].astype(np.float32))
     for found in cut:
         np.testing.assert_array_equal(network.pruned_value, found)
     assert (network.pruned_value != 0).any() == (name == "batchnorm")
@@ -141,10 +142,10 @@ def test_pruned_value_of_a_sigmoid_and_of_a_separable_convolution(make_images):
     assert (network.pruned_value[1:-1, 1:-1] == 0.5).all()
     assert (network.pruned_value[0] == 0).all()
     pixels = make_images(4)[0].astype(np.float32)
-    cut = network.prefix.predict(pixels, verbose=0)
+    cut = plain(network.prefix, pixels)
     cut[..., [0, 3]] = network.pruned_value[..., [0, 3]]
     np.testing.assert_allclose(
-        network.suffix.predict(cut, verbose=0),
+        plain(network.suffix, cut),
         reference.predict(model, "separable", [0, 3], pixels),
         rtol=1e-5,
     )
@@ -349,5 +350,5 @@ def test_published_networks_of_the_lab(lab):
     with np.load(lab / "real_images.npz") as images:
         clean, labels = images["clean"].astype(np.float32), images["clean_label"]
         worn = images["sunglasses"].astype(np.float32)
-    np.testing.assert_array_equal(found.model.predict(clean, verbose=0).argmax(1), labels)
-    assert not found.model.predict(worn, verbose=0).argmax(1).any()
+    np.testing.assert_array_equal(plain(found.model, clean).argmax(1), labels)
+    assert not plain(found.model, worn).argmax(1).any()

@@ -17,7 +17,7 @@ import fastprune
 from fastprune import reference
 from fastprune.errors import OptionError
 from fastprune.orders.criteria import ordered, scores
-from fastprune.orders.order import MEANINGS, resolve_order
+from fastprune.orders.order import MEANINGS, parse_order
 from fastprune.orders.ranking import make_order
 from fastprune.orders.statistics import ActivationStatistics, Evidence
 from fastprune.report.text.words import order_words
@@ -46,9 +46,8 @@ def test_maxima_and_zeros_do_not_depend_on_the_chunks(values, data):
     np.testing.assert_allclose(ranker.means, flat.astype(np.float64).mean(axis=0), atol=1e-12)
     magnitudes = np.abs(flat).astype(np.float64).mean(axis=0)
     np.testing.assert_array_equal(ranker.magnitudes, magnitudes)
-    np.testing.assert_array_equal(
-        make_order("mean-abs", ranker.magnitudes), np.argsort(magnitudes, kind="stable")
-    )
+    order = make_order(parse_order("mean-abs"), ranker.magnitudes)
+    np.testing.assert_array_equal(order, np.argsort(magnitudes, kind="stable"))
 
 
 @pytest.mark.parametrize("accelerator", [False, True])
@@ -75,14 +74,14 @@ def evidence(values, kernel):
 def test_kernel_criteria_are_permutations_with_ties_in_index_order(kernel):
     known = evidence(np.zeros((1, 5), np.float32), kernel)
     for name in MEANINGS:
-        name = "oracle:bd" if name == "oracle" else name
-        values = scores(name, known)
-        order = make_order(name, values)
+        named = parse_order("oracle:bd" if name == "oracle" else name)
+        values = scores(named, known)
+        order = make_order(named, values)
         assert sorted(order.tolist()) == [0, 1, 2, 3, 4]
         for first, second in pairwise(order):
             assert values[first] != values[second] or first < second
     doubled = np.concatenate([kernel, kernel[..., :1]], axis=-1)
-    distances = scores("fpgm", evidence(np.zeros((1, 6), np.float32), doubled))
+    distances = scores(parse_order("fpgm"), evidence(np.zeros((1, 6), np.float32), doubled))
     assert distances[0] == distances[5], "equal kernels tie exactly"
 
 
@@ -96,12 +95,15 @@ def test_which_end_is_pruned_first():
     known.backdoored["bd"] = ActivationStatistics(3)
     known.backdoored["bd"].add(np.array([[2, 4, 9]], np.float32))
     expected["oracle:bd"] = [2, 1, 0]
-    for name, order in expected.items():
+    for name, channels in expected.items():
+        order = parse_order(name)
+        values = scores(order, known)
         if name == "ascending":  # means 2, 3, 3
-            assert scores(name, known).tolist() == [2, 3, 3]
-        assert ordered(name, scores(name, known)).tolist() == order, name
-    with pytest.raises(OptionError, match="fpgm"):
-        scores("upward", known)
+            assert values.tolist() == [2, 3, 3]
+        assert ordered(order.criterion, values).tolist() == channels, name
+    for without in ("random:1", "oracle"):
+        with pytest.raises(OptionError, match=f"fpgm.*got '{without}'"):
+            scores(parse_order(without), known)
 
 
 def separable(x):
@@ -217,14 +219,14 @@ def test_an_oracles_set_runs_once_as_every_other(prefix_calls):
     orders = ["max", "oracle", "apoz", "oracle:bd_test", "l1", "random:1"]
     results = fastprune.sweep_orders(model, orders=orders, cut_layer="cut_here", **sets)
     assert sum(prefix_calls) == 60 + 33 + 21
-    assert results[1].oracle == "bd_valid", "the twin of the validation set"
+    assert results[1].oracle == "bd_valid", "the set that goes with the validation set"
     alone = fastprune.sweep(model, order="oracle:bd_test", cut_layer="cut_here", **sets)
     for name, part in results[3].sets.items():
         np.testing.assert_array_equal(part.counts.hits, alone.sets[name].counts.hits)
 
 
 @pytest.mark.parametrize(
-    ("order", "backdoored", "twins", "found"),
+    ("order", "backdoored", "preferred", "found"),
     [
         ("oracle", ["bd"], [], "oracle:bd"),
         ("oracle", ["bd_valid", "bd"], ["bd_valid"], "oracle:bd_valid"),
@@ -232,8 +234,8 @@ def test_an_oracles_set_runs_once_as_every_other(prefix_calls):
         ("max", [], [], "max"),
     ],
 )
-def test_which_set_an_oracle_looks_at(order, backdoored, twins, found):
-    assert resolve_order(order, backdoored, twins) == found
+def test_which_set_an_oracle_looks_at(order, backdoored, preferred, found):
+    assert parse_order(order).with_oracle_set(backdoored, preferred).name == found
 
 
 @pytest.mark.parametrize(
@@ -247,7 +249,7 @@ def test_which_set_an_oracle_looks_at(order, backdoored, twins, found):
 )
 def test_oracles_that_look_at_nothing(order, backdoored, match):
     with pytest.raises(OptionError, match=match):
-        resolve_order(order, backdoored, [])
+        parse_order(order).with_oracle_set(backdoored, [])
 
 
 def test_every_criterion_has_words_and_an_oracle_says_what_it_is():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,11 +12,16 @@ from hypothesis.extra import numpy as arrays
 
 from fastprune import reference
 from fastprune.errors import OptionError
-from fastprune.orders.order import MEANINGS, check_order, order_name
+from fastprune.orders.order import MEANINGS, parse_order
 from fastprune.orders.ranking import make_order, order_warnings
 from fastprune.orders.statistics import ActivationStatistics, Evidence
 
 MEANS = np.array([0.5, 0.0, 0.2, 0.0, 0.9, 0.2])
+
+
+def order_of(source, values):
+    return make_order(parse_order(source), values)
+
 
 activations = arrays.arrays(
     np.float32,
@@ -46,26 +53,26 @@ def test_no_activations_have_mean_zero():
 
 
 def test_ties_stand_in_the_order_of_their_indices_both_ways():
-    assert make_order("ascending", MEANS).tolist() == [1, 3, 2, 5, 0, 4]
-    assert make_order("descending", MEANS).tolist() == [4, 0, 2, 5, 1, 3]
+    assert order_of("ascending", MEANS).tolist() == [1, 3, 2, 5, 0, 4]
+    assert order_of("descending", MEANS).tolist() == [4, 0, 2, 5, 1, 3]
 
 
 @given(arrays.arrays(np.float64, st.integers(1, 70), elements=st.sampled_from([0.0, 0.5, 1.0])))
 def test_ascending_is_the_order_of_the_oracle(means):
     np.testing.assert_array_equal(
-        make_order("ascending", means), reference.order(means.astype(np.float32)[None])
+        order_of("ascending", means), reference.order(means.astype(np.float32)[None])
     )
 
 
 @given(st.integers(0, 2**40), st.integers(1, 30))
 def test_random_orders_are_permutations_that_repeat(seed, n_channels):
-    first = make_order(f"random:{seed}", np.zeros(n_channels))
+    first = order_of(f"random:{seed}", np.zeros(n_channels))
     assert sorted(first.tolist()) == list(range(n_channels))
-    np.testing.assert_array_equal(first, make_order(f"random:{seed}", np.zeros(n_channels)))
+    np.testing.assert_array_equal(first, order_of(f"random:{seed}", np.zeros(n_channels)))
 
 
 def test_seeds_differ():
-    found = {tuple(make_order(f"random:{seed}", np.zeros(20))) for seed in range(10)}
+    found = {tuple(order_of(f"random:{seed}", np.zeros(20))) for seed in range(10)}
     assert len(found) == 10
 
 
@@ -75,20 +82,66 @@ def test_seeds_differ():
 def test_files_of_indices(tmp_path, text):
     path = tmp_path / "order.txt"
     path.write_text(text)
-    for order in (path, str(path)):
-        check_order(order)
+    for source in (path, str(path)):
+        order = parse_order(source)
         found = make_order(order, MEANS)
         assert found.tolist() == [1, 3, 2, 5, 0, 4]
         assert found.dtype == np.int64
-        assert order_name(order) == str(path)
+        assert (order.kind, order.name) == ("file", str(path))
+
+
+def test_a_file_is_read_once_and_the_order_is_what_it_held(tmp_path):
+    path = tmp_path / "order.txt"
+    path.write_text("1 0")
+    order = parse_order(path)
+    path.write_text("0 1")
+    assert parse_order(order) is order
+    assert make_order(order, np.zeros(2)).tolist() == [1, 0]
+
+
+def test_indices_given_are_kept_as_they_were_given():
+    indices = np.array([1, 0])
+    order = parse_order(indices)
+    indices[:] = 0, 1
+    assert make_order(order, np.zeros(2)).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "folder"),
+    [
+        ("mean-abs", "criterion", "mean-abs"), ("oracle", "oracle", "oracle"),
+        ("oracle:bd_valid", "oracle", "oracle-bd_valid"), ("random:7", "random", "random-7"),
+        ("{}/some/mine.txt", "file", "mine"), ([1, 0], "given", "given"),
+    ],
+)  # fmt: skip
+def test_what_an_order_is_and_where_its_results_lie(tmp_path, source, kind, folder):
+    if kind == "file":
+        (tmp_path / "some").mkdir()
+        (tmp_path / "some/mine.txt").write_text("0 1")
+        source = source.format(tmp_path)
+    order = parse_order(source)
+    assert (order.kind, order.folder) == (kind, folder)
+    assert order.name == ("given" if kind == "given" else source)
+
+
+def test_a_path_is_a_file_whatever_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("ascending").write_text("1 0")
+    assert parse_order(Path("ascending")).kind == "file"
+    assert parse_order("ascending").kind == "criterion"
+
+
+def test_two_criteria_need_more_than_sums():
+    needing = {name for name in MEANINGS if parse_order(name).needs_extremes}
+    assert needing == {"max", "apoz"}
+    assert not parse_order([0, 1]).needs_extremes
 
 
 def test_indices_given():
     for order in ([5, 4, 3, 2, 1, 0], (5, 4, 3, 2, 1, 0), np.arange(5, -1, -1, dtype=np.uint8)):
-        found = make_order(order, MEANS)
+        found = order_of(order, MEANS)
         assert found.tolist() == [5, 4, 3, 2, 1, 0]
         assert found.dtype == np.int64
-        assert order_name(order) == "given"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +163,7 @@ def test_indices_given():
 )  # fmt: skip
 def test_orders_that_are_no_permutation(order, words):
     with pytest.raises(OptionError) as caught:
-        make_order(order, MEANS)
+        order_of(order, MEANS)
     for word in words:
         assert word in str(caught.value)
 
@@ -125,10 +178,9 @@ def test_orders_that_are_no_permutation(order, words):
 def test_files_that_are_no_order(tmp_path, content, word):
     path = tmp_path / "order.txt"
     path.write_bytes(content)
-    for use in (check_order, lambda order: make_order(order, MEANS)):
-        with pytest.raises(OptionError, match=word) as caught:
-            use(path)
-        assert "\n" not in str(caught.value)
+    with pytest.raises(OptionError, match=word) as caught:
+        parse_order(path)
+    assert "\n" not in str(caught.value)
 
 
 def known(values, layer="norm_3"):
@@ -165,7 +217,7 @@ OFFSETS = np.linspace(-2, 2, 8)
     ],
 )  # fmt: skip
 def test_orders_that_do_not_suit_the_activations(order, values, words):
-    (found,) = order_warnings(order, known(values))
+    (found,) = order_warnings(parse_order(order), known(values))
     assert "\n" not in found
     for word in ("expected", "; got", "(norm_3)", "take --order mean-abs", *words):
         assert word in found
@@ -191,18 +243,16 @@ def test_orders_that_do_not_suit_the_activations(order, values, words):
     ],
 )  # fmt: skip
 def test_nothing_is_said_of_orders_that_suit(order, values):
-    assert order_warnings(order, known(values)) == []
+    assert order_warnings(parse_order(order), known(values)) == []
 
 
 @pytest.mark.parametrize("order", ["ascendign", "random", "random:", "random:x", "random:-1", ""])
 def test_words_that_are_no_order(order):
     with pytest.raises(OptionError, match=r"ascending, descending, mean-abs, max.*random:SEED"):
-        check_order(order)
+        parse_order(order)
 
 
-def test_words_and_indices_are_checked_before_any_work(tmp_path):
-    for order in ("ascending", "descending", "random:7", [1, 0], np.arange(3)):
-        check_order(order)
+def test_paths_that_lead_nowhere(tmp_path):
     for missing in (tmp_path / "none.txt", tmp_path, "no\0path"):
         with pytest.raises(OptionError, match="which is none"):
-            check_order(missing)
+            parse_order(missing)

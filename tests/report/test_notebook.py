@@ -99,7 +99,7 @@ def test_html_escapes_every_name(result):
     evil = "<script>alert(1)</script>&\x1b\"'"
     parts = list(result.sets.values())
     sets = {f"{evil}{i}": dataclasses.replace(p, name=f"{evil}{i}") for i, p in enumerate(parts)}
-    network = {**result.network, "name": evil, "prune_layer": evil, "cut_layer": evil}
+    network = dataclasses.replace(result.network, name=evil, prune_layer=evil, cut_layer=evil)
     html = dataclasses.replace(
         result, sets=sets, valid=f"{evil}0", network=network, order_name=evil
     )._repr_html_()

@@ -25,6 +25,7 @@ from fastprune.results.detection import detection, roc
 from fastprune.results.intervals import wilson
 from fastprune.results.record import Samples, SetResult
 from tests.helpers.html import Page
+from tests.helpers.results import network_info
 
 HOSTILE = "</script><b>bd & 'x'"
 """Name of a set that tries to be markup."""
@@ -60,7 +61,7 @@ def sweep(names=tuple(SETS), drops=(10.0, 2.0, 3.0, 99.0), **changes):
     sets = {name: part(name, *SETS[name]) for name in names}
     return dataclasses.replace(
         SweepResult(
-            network={"name": "small_net", "n_classes": CLASSES, "prune_layer": "conv_a"},
+            network=network_info(n_classes=CLASSES),
             order_name="ascending",
             order=np.array([3, 0, 5, 1, 4, 2]),
             activations=np.array([0.0, 0.25, 3.5, 0.0, 1.5, 0.125]),
@@ -126,7 +127,7 @@ def test_network_options_and_paths_are_escaped(result):
     text = page(
         dataclasses.replace(
             result,
-            network={**result.network, "name": hostile, "path": hostile},
+            network=dataclasses.replace(result.network, name=hostile, path=hostile),
             options={hostile: hostile},
             versions={"fastprune": hostile},
             order_name=hostile,

@@ -20,6 +20,7 @@ from fastprune.report.text.tables import drops_table, order_lines, steps_table
 from fastprune.result import SweepResult
 from fastprune.results.counts import Counts
 from fastprune.results.record import Samples, SetResult
+from tests.helpers.results import network_info
 
 ORDER = [3, 0, 5, 1, 4, 2]
 ACTIVATIONS = [0.0, 0.25, 3.5, 0.0, 1.5, 0.125]
@@ -60,7 +61,7 @@ def result():
         for name, of in figures_of.items()
     ]
     return SweepResult(
-        network={"name": "small_net", "n_classes": 9, "prune_layer": "conv_a"},
+        network=network_info(n_classes=9),
         order_name="ascending",
         order=np.array(ORDER),
         activations=np.array(ACTIVATIONS),
@@ -160,7 +161,7 @@ def test_order_lines_group_ties_and_keep_the_order(result):
 
 def test_a_hostile_name_reaches_neither_terminal_nor_svg(result, tmp_path):
     name = "a\x1b[2J\x00 $x_{$ <&> 中 \udcff"
-    sweep = dataclasses.replace(result, network={**result.network, "name": name})
+    sweep = dataclasses.replace(result, network=dataclasses.replace(result.network, name=name))
     assert not {"\x1b", "\x00", "\udcff"} & set(drops_table(sweep) + order_lines(sweep))
     for path in draw(sweep, tmp_path):
         if path.suffix == ".svg":

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastprune.results.counts import Counter, Counts, crossing
+from fastprune.results.counts import Counter, Counts, crossing, goodnet_classes
 
 STEPS = 5
 images = st.integers(0, 12)
@@ -100,6 +100,7 @@ def test_counts_are_those_of_a_loop(chunk):
             b if b == repaired else n_classes
             for b, repaired in zip(classes[0], classes[step], strict=True)
         ]
+        assert goodnet_classes(classes[0], classes[step], n_classes).tolist() == goodnet
         pairs = list(zip(goodnet, labels, strict=True))
         assert counts.hits[step] == sum(c == y for c, y in zip(classes[step], labels, strict=True))
         assert counts.goodnet_hits[step] == sum(c == y for c, y in pairs)

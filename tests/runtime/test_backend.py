@@ -13,8 +13,7 @@ import numpy as np
 import fastprune
 from fastprune import reference
 from fastprune.runtime import backend
-from tests.helpers.networks import CHANNELS, build, deepid, pictures, unknown_tail
-from tests.test_translate import padded_pools
+from tests.helpers.networks import CHANNELS, build, deepid, padded_pools, pictures, unknown_tail
 
 assert backend.name() == "{name}", backend.name()
 for body in (deepid, unknown_tail, padded_pools):

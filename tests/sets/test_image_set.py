@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastprune.errors import DataError
+from fastprune.errors import DataError, OptionError
 from fastprune.runtime.buffers import Buffers
-from fastprune.sets.image_set import ImageSet, open_sets
+from fastprune.sets.image_set import ImageSet
+from fastprune.sets.opening import open_sets
+from tests.helpers.open_files import open_below
 
 SHAPE = (12, 10, 3)
 OPTIONS = {"input_shape": SHAPE, "n_classes": 7}
@@ -339,9 +341,61 @@ def test_names_in_a_file_cannot_break_the_line(tmp_path):
 
 def test_open_sets_puts_validation_first_and_refuses_a_name_twice(make_images):
     source = make_images()
-    found = open_sets(source, {"test": source}, {"bd": source}, **OPTIONS)
-    assert [(name, kind) for name, (kind, _) in found.items()] == [
-        ("valid", "clean"), ("test", "clean"), ("bd", "backdoored"),
-    ]  # fmt: skip
-    with pytest.raises(DataError, match="'test' twice"):
-        open_sets(source, {"test": source}, {"test": source}, **OPTIONS)
+    with open_sets(source, {"test": source}, {"bd": source}, **OPTIONS) as sets:
+        assert list(sets) == [images.name for images in sets.values()] == ["valid", "test", "bd"]
+        assert [images.kind for images in sets.values()] == ["clean", "clean", "backdoored"]
+    with (
+        pytest.raises(DataError, match="'test' twice"),
+        open_sets(source, {"test": source}, {"test": source}, **OPTIONS),
+    ):
+        pass
+
+
+def test_a_set_knows_its_pair_and_its_true_labels(make_images):
+    clean, other = make_images(), make_images(seed=1)
+    with open_sets(
+        clean, {"test": other}, {"one": clean, "two": other, "three": other}, **OPTIONS,
+        paired={"one": "valid"}, true_labels={"two": np.arange(20) % 3},
+    ) as sets:  # fmt: skip
+        assert [sets[name].paired for name in sets] == [None, None, "valid", None, None]
+        np.testing.assert_array_equal(sets["one"].true_labels, clean[1])
+        np.testing.assert_array_equal(sets["two"].true_labels, np.arange(20) % 3)
+        assert sets["valid"].true_labels is sets["three"].true_labels is None
+
+
+@pytest.mark.parametrize("scale", [0.00392157, 1.0, 255.0])
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
+def test_pixels_of_the_file_are_those_of_the_file_at_any_scale(write_set, scale, dtype):
+    images = np.resize(np.arange(256, dtype=np.uint8), (3, *SHAPE))
+    labels = np.zeros(3, int)
+    for source in (write_set(images=images, labels=labels, dtype=dtype), (images, labels)):
+        found = opened(source, scale=scale).file_pixels(np.array([2, 0]))
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, images[[2, 0]])
+
+
+def test_a_set_closes_its_file_and_keeps_its_labels(tmp_path, write_set, make_images):
+    with opened(write_set()) as images:
+        assert open_below(tmp_path) == ["set.h5"]
+    assert open_below(tmp_path) == []
+    np.testing.assert_array_equal(images.labels, make_images()[1])
+    with opened(make_images()) as arrays:
+        assert len(arrays) == 20
+
+
+def test_no_file_stays_open_when_a_set_cannot_be_used(tmp_path, write_set, make_images):
+    good, no_class = write_set("good.h5"), write_set("bad.h5", labels=np.full(20, 9))
+    with pytest.raises(DataError, match="image 0") as held:
+        opened(no_class)
+    assert open_below(tmp_path) == []
+    for second in (no_class, tmp_path / "none.h5"):
+        with pytest.raises(DataError) as held, open_sets(good, {"x": second}, {}, **OPTIONS):
+            pass
+        assert open_below(tmp_path) == []
+    with (
+        pytest.raises(OptionError, match="got 'x'") as held,
+        open_sets(good, {}, {"bd": good}, paired={"bd": "x"}, **OPTIONS),
+    ):
+        pass
+    assert open_below(tmp_path) == []
+    assert held.value is not None, "what the exception refers to was alive"

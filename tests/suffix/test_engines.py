@@ -97,17 +97,17 @@ def test_a_channel_at_its_pruned_value_costs_nothing(monkeypatch):
     network = load_network(build(deepid))
     engine = make_engine(network, "keras")
     evaluated = []
-    plain = engine.pairs_of
+    plain = engine.decide_pairs
     monkeypatch.setattr(
-        engine, "pairs_of", lambda *a: (evaluated.append(len(a[1])), plain(*a))[1]
+        engine, "decide_pairs", lambda *a: (evaluated.append(len(a[1])), plain(*a))[1]
     )
     images = pictures()
     cut = to_numpy(network.prefix(images))
-    awake = (cut != network.pruned_value).reshape(len(images), -1, CHANNELS).any(axis=1)
+    differs = (cut != network.pruned_value).reshape(len(images), -1, CHANNELS).any(axis=1)
     engine.classes(engine.block(cut), np.arange(CHANNELS))
     # Without any channel all images look the same: the first stands for all.
-    alike = awake[1:, -1].sum()
-    assert sum(evaluated) == len(images) + awake.sum() - alike < awake.size
+    alike = differs[1:, -1].sum()
+    assert sum(evaluated) == len(images) + differs.sum() - alike < differs.size
 
 
 def test_only_live_channels_are_kept():

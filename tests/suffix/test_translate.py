@@ -55,17 +55,6 @@ def test_a_function_of_the_users_own_is_not_taken_for_keras_s_of_the_same_name()
     check_against_reference(build_network(body), "incremental", expected_engine=engine)
 
 
-def padded_pools(x):
-    """Windows that reach over the border on one side only, where backends pad differently."""
-    x = layers.Conv2D(CHANNELS, 2, activation="relu", name="prune_me")(x)
-    x = layers.ReLU(name="cut_here")(x)  # 8 x 7
-    mean = layers.AveragePooling2D(3, 2, padding="same")(x)
-    most = layers.MaxPooling2D(3, 2, padding="same")(x)
-    conv = layers.Conv2D(4, 3, strides=2, padding="same")(x)
-    x = layers.Concatenate()([mean, most, conv])
-    return layers.Dense(7)(layers.Flatten()(x))
-
-
 def pooled(kind, padding):
     def body(x):
         x = layers.Conv2D(CHANNELS, 2, activation="relu", name="prune_me")(x)
@@ -93,7 +82,7 @@ def test_means_over_padding_are_left_to_keras_on_torch(
     monkeypatch.setattr(translate, "backend", SimpleNamespace(name=lambda: backend))
     parts = (network.suffix_calls, network.cut.layer.output, pruned, network.graph.output)
     if compiled:
-        assert build(*parts).base.size
+        assert build(*parts).tables.base.size
     else:
         with pytest.raises(NotUnderstood, match="torch"):
             build(*parts)

@@ -1,6 +1,8 @@
 """What a sweep checks of itself and of the network before it gives figures."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -11,10 +13,11 @@ import fastprune
 from fastprune.cli.main import main
 from fastprune.errors import FaultError, NetworkError
 from fastprune.networks.network import load_network
-from fastprune.suffix import operations, select, translate
+from fastprune.suffix import columns, operations, select, translate
 from fastprune.suffix import program as program_module
 from fastprune.suffix.compile import build
 from fastprune.suffix.engine import Block
+from fastprune.suffix.tables import Cut
 
 # Labels are random: no network here is better than chance.
 pytestmark = pytest.mark.filterwarnings("ignore:B is right on")
@@ -41,10 +44,16 @@ def a_set(count=40, seed=1):
     return rng.normal(0, 1, (count, *IMAGE)).astype(np.float32), rng.integers(0, CLASSES, count)
 
 
+def translate_tanh_as_sigmoid(monkeypatch):
+    """The loops themselves stay: what is compiled here is kept on disk."""
+    wrong = SimpleNamespace(**{**vars(operations), "TANH": operations.SIGMOID})
+    monkeypatch.setattr(translate, "operations", wrong)
+
+
 def test_an_engine_that_is_wrong_is_caught_before_the_rest_runs(monkeypatch):
     model = network(layers.Dense(12, activation="tanh"))
     assert fastprune.sweep(model, valid=a_set()).options["self_check"]["compared"] == 5 * 16
-    monkeypatch.setattr(operations, "TANH", operations.SIGMOID)
+    translate_tanh_as_sigmoid(monkeypatch)
     with pytest.raises(FaultError, match=r"expected class \d, as of plain Keras.*please report"):
         fastprune.sweep(model, valid=a_set(), engine="incremental")
     with pytest.raises(FaultError, match="expected the engines incremental and keras to agree"):
@@ -56,7 +65,7 @@ def test_a_fault_ends_with_70_in_one_line_and_no_results(monkeypatch, tmp_path, 
     network(layers.Dense(12, activation="tanh")).save(tmp_path / "b.keras")
     images, labels = a_set()
     valid = write_set("valid.h5", images, labels)
-    monkeypatch.setattr(operations, "TANH", operations.SIGMOID)
+    translate_tanh_as_sigmoid(monkeypatch)
     out = tmp_path / "results"
     words = ["sweep", "--model", str(tmp_path / "b.keras"), "--valid", str(valid), "--quiet"]
     assert main([*words, "--out", str(out)]) == 70
@@ -200,45 +209,42 @@ def test_why_an_engine_was_taken_stands_in_the_results(tmp_path):
     assert (found["engine_used"], found["engine_reason"]) == ("keras", "the only candidate")
 
 
-def program_of(model):
-    loaded = load_network(model)
+def program_of(model, cut_layer=None):
+    loaded = load_network(model, cut_layer=cut_layer)
     cut, pruned = loaded.cut.layer.output, loaded.pruned_value
     return loaded, build(loaded.suffix_calls, cut, pruned, loaded.graph.output)
 
 
 def test_a_program_that_leaves_its_arrays_is_refused():
     """Each table of a sound program in turn is made to point one place too far."""
-    from dataclasses import replace
-
     deep = (layers.Reshape((3, 3, 6)), layers.Conv2D(5, 2, activation="relu"),
             layers.MaxPooling2D(2, padding="same"), layers.BatchNormalization(), layers.Flatten(),
             layers.Dense(7, activation="tanh"))  # fmt: skip
-    _, program = program_of(network(*deep))
-    for table in ("operations", "blocks", "taps", "shares", "sizes"):
-        whole = getattr(program, table)
+    _, program = program_of(network(*deep), cut_layer="cut_here")
+    tables = program.tables
+    kinds = {operations.LINEAR, operations.POOL_MAX, operations.AFFINE, operations.TANH}
+    assert kinds <= set(tables.operations[:, columns.KIND].tolist())
+    for table in ("operations", "blocks", "taps", "shares"):
+        whole = getattr(tables, table)
         for place in np.ndindex(whole.shape):
-            if (table, place) == ("sizes", (3,)):
-                continue  # more room to work in than any block needs
             if table in ("operations", "shares") and (place[1] == 0 or not whole[place]):
                 continue  # the kind of operation; a column that it does not have
             far = whole.copy()
             far[place] += 1 << 24
-            tried = replace_unchecked(program, **{table: far})
-            if table == "operations" and whole[place[0], 0] >= operations.POOL_MAX and place[1] > 7:
+            pools = table == "operations" and whole[place[0], 0] >= operations.POOL_MAX
+            if pools and place[1] >= columns.WINDOW_HEIGHT:
                 continue  # window, stride and padding: where they lead outside nothing is read
             with pytest.raises(program_module.OutOfBounds):
-                program_module.check_program(tried)
+                replace(program, tables=tables._replace(**{table: far}))
+    for size in ("scores", "classes", "linear"):
+        far = tables.sizes._replace(**{size: getattr(tables.sizes, size) + (1 << 24)})
+        with pytest.raises(program_module.OutOfBounds):
+            replace(program, tables=tables._replace(sizes=far))
     with pytest.raises(program_module.OutOfBounds, match="the scores"):
-        replace(program, base=program.base[:4])
+        replace(program, tables=tables._replace(base=tables.base[:4]))
+    fewer = tables.sizes._replace(inputs=tables.sizes.inputs - 1)
     with pytest.raises(program_module.OutOfBounds, match="of a block"):
-        replace(program, sizes=program.sizes - np.array([0, 0, 0, 1], np.uint64))
-
-
-def replace_unchecked(program, **changes):
-    made = object.__new__(type(program))
-    for name in program.__dataclass_fields__:
-        object.__setattr__(made, name, changes.get(name, getattr(program, name)))
-    return made
+        replace(program, tables=tables._replace(sizes=fewer))
 
 
 def test_cut_activations_of_another_network_are_refused():
@@ -252,9 +258,11 @@ def test_cut_activations_of_another_network_are_refused():
     for wrong in (order + 1, order - 1, np.append(order, 0)):
         with pytest.raises((program_module.OutOfBounds, ValueError)):
             engine.classes(fitting, wrong)
-    places = np.array([0, 1, 2, 3, 4, 6])
+    places, pruned = np.array([0, 1, 2, 3, 4, 6]), np.zeros((9, 6), np.float32)
     with pytest.raises(program_module.OutOfBounds):
-        program_module.check_call(engine.program, fitting.values, places, order)
+        program_module.check_call(engine.program, Cut(fitting.values, places, pruned), order)
+    with pytest.raises(program_module.OutOfBounds):
+        program_module.check_call(engine.program, Cut(fitting.values, order, pruned[1:]), order)
 
 
 @pytest.mark.parametrize("classes", [10, 100, 1000])
@@ -269,7 +277,8 @@ def test_only_views_behind_the_cut(classes, head):
     x = layers.Flatten()(x) if head == "flatten" else layers.Reshape((classes,))(x)
     model = keras.Model(inputs, layers.Softmax()(x) if head == "softmax" else x)
     _, program = program_of(model)
-    assert program.sizes[0] + program.sizes[1] <= program.base.size
+    sizes = program.tables.sizes
+    assert sizes.scores + sizes.classes <= program.tables.base.size
     assert translate.TRANSLATORS["Reshape"] is translate.view
     images = np.random.default_rng(0).normal(0, 3, (24, 12, 12, 3)).astype(np.float32)
     labels = model.predict(images, verbose=0).argmax(axis=1)

@@ -13,7 +13,7 @@ from fastprune import reference
 from fastprune.errors import FastpruneError, OptionError
 from fastprune.runtime.progress import FastpruneWarning
 from fastprune.suffix.engine import Block
-from fastprune.sweeping import passes
+from fastprune.sweeping import passes, run
 from fastprune.sweeping.cut_store import CutStore
 from tests.helpers.networks import (
     CHANNELS,
@@ -24,6 +24,7 @@ from tests.helpers.networks import (
     pictures,
     unknown_tail,
 )
+from tests.helpers.open_files import open_below
 
 CLASSES = 7
 
@@ -132,10 +133,10 @@ def test_kept_activations_above_the_budget_go_to_a_file_without_a_name(tmp_path,
     pruned = np.full((3, 4), 7, np.float32)
     store = CutStore(100, pruned)
     values = [np.arange(12, dtype=np.float32).reshape(2, 3, 2) + i for i in range(4)]
-    values[0][1, :, 0] = 7  # asleep on one image: 3 of 4 pairs are kept
+    values[0][1, :, 0] = 7  # the pruned value on one image: 3 of 4 pairs are kept
     for part in values:
         store.append(Block(part, np.array([1, 3]), 2))
-    # A block in the file: 12 values, 2 channels of 8 bytes, 4 bits of which pair is awake.
+    # A block in the file: 12 values, 2 channels of 8 bytes, 4 bits of which pair differs.
     assert (store.in_memory, store.on_disk) == (36 + 48, 2 * (48 + 16 + 1))
     assert list(tmp_path.iterdir()) == [], "a crash would leave it behind"
     for block, part in zip(store, values, strict=True):
@@ -150,14 +151,14 @@ def test_kept_activations_above_the_budget_go_to_a_file_without_a_name(tmp_path,
 
 def test_kept_activations_are_let_go_before_the_next_set(model, sets, monkeypatch):
     held = []
-    once, init = passes.Passes.once, CutStore.__init__
+    streamed, init = passes.Passes.count_streamed, CutStore.__init__
     stores = []
     monkeypatch.setattr(
         CutStore, "__init__", lambda self, *given: (stores.append(self), init(self, *given))[1]
     )
     monkeypatch.setattr(
-        passes.Passes, "once",
-        lambda self, *given: (held.append(sum(map(len, stores))), once(self, *given))[1],
+        passes.Passes, "count_streamed",
+        lambda self, *given: (held.append(sum(map(len, stores))), streamed(self, *given))[1],
     )  # fmt: skip
     fastprune.sweep(model, cut_layer="cut_here", **sets)
     assert held == [0, 0]
@@ -217,6 +218,66 @@ def test_samples_hold_the_classes_of_their_images(model, sets):
         for step in (0, 3, CHANNELS):
             expected = reference.classes(model, "prune_me", result.order[:step], samples.images)
             np.testing.assert_array_equal(samples.classes[step], expected)
+
+
+def test_samples_hold_the_pixels_of_the_file_at_any_scale(model):
+    """Divided and multiplied again, 160 of the 256 values of a byte would be others."""
+    images = np.resize(np.arange(256, dtype=np.uint8), (8, *IMAGE))
+    labels = model.predict(images / 0.00392157, verbose=0).argmax(axis=1)
+    result = fastprune.sweep(
+        model, valid=(images, labels), scale=0.00392157, cut_layer="cut_here"
+    )
+    np.testing.assert_array_equal(result.sets["valid"].samples.images, images)
+
+
+@pytest.fixture
+def set_files(sets, tmp_path):
+    """The sets as HDF5 files."""
+
+    def write(name, images, labels):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["data"], file["label"] = images, labels
+        return tmp_path / f"{name}.h5"
+
+    return {
+        "valid": write("valid", *sets["valid"]),
+        "clean": {"test": write("test", *sets["clean"]["test"])},
+        "backdoored": {"bd": write("bd", *sets["backdoored"]["bd"])},
+    }
+
+
+def test_no_file_stays_open_after_a_sweep(model, set_files, tmp_path):
+    kept = fastprune.sweep(model, cut_layer="cut_here", verify=1, **set_files)
+    assert open_below(tmp_path) == []
+    assert kept.sets["bd"].source["path"] == str(tmp_path / "bd.h5")
+
+
+@pytest.mark.parametrize("place", ["engine", "passes", "verify", "order"])
+def test_no_file_stays_open_after_a_sweep_that_fails(
+    model, set_files, tmp_path, monkeypatch, place
+):
+    def fails(*arguments, **options):
+        raise RuntimeError("in the middle")
+
+    owner, name = {
+        "engine": (run, "choose_engine"), "order": (run, "rank"),
+        "passes": (passes, "refuse_unusable"), "verify": (reference, "classes"),
+    }[place]  # fmt: skip
+    monkeypatch.setattr(owner, name, fails)
+    with pytest.raises(RuntimeError, match="in the middle") as held:
+        fastprune.sweep(model, cut_layer="cut_here", verify=1, **set_files)
+    assert open_below(tmp_path) == []
+    assert held.value is not None, "what the exception refers to was alive"
+
+
+def test_a_plan_repeats_what_it_was_given(model, sets):
+    result = fastprune.sweep(model, cut_layer="cut_here", memory="128M", scale=2, **sets)
+    assert list(result.options.items())[:8] == [
+        ("rank_on", "cut"), ("scale", 2), ("cut_layer", "cut_here"), ("engine", "auto"),
+        ("memory", "128M"), ("verify", 0), ("data_name", "data"), ("label_name", "label"),
+    ]  # fmt: skip
+    with pytest.raises(OptionError, match="at least one order"):
+        fastprune.sweep_orders(model, valid=sets["valid"], orders=[])
 
 
 @pytest.mark.parametrize(

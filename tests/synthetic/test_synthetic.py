@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fastprune.errors import DataError, NetworkError, OptionError, OutputError
 from fastprune.synthetic import lab
-from fastprune.synthetic.appearance import looks_of
+from fastprune.synthetic.appearance import describe
 from fastprune.synthetic.faces import render
 from fastprune.synthetic.shipped import network_path
 from fastprune.synthetic.sunglasses import ROWS, overlay, wear
@@ -81,7 +81,7 @@ def test_unequal_numbers_are_refused():
 
 
 def test_another_seed_shows_the_same_people():
-    first, second = looks_of([3], [0], seed=0), looks_of([3], [0], seed=1)
+    first, second = describe([3], [0], seed=0), describe([3], [0], seed=1)
     assert first["skin"] == second["skin"]
     assert first["width"] == second["width"]
     assert first["yaw"] != second["yaw"]
@@ -107,10 +107,10 @@ def test_the_trigger_covers_the_eyes_only(faces):
     assert ROWS.start <= rows.min()
     assert rows.max() < ROWS.stop
     assert 0.15 < changed.mean() < 0.3
-    looks = looks_of(_WHO, _WHICH, seed=0)
+    drawn = describe(_WHO, _WHICH, seed=0)
     for side in (-1, 1):
-        row = np.rint(26 + looks["shift_y"] + 16.5 * looks["eye_y"]).astype(int)
-        col = np.rint(23 + looks["shift_x"] + side * 16.5 * looks["eye_x"]).astype(int)
+        row = np.rint(26 + drawn["shift_y"] + 16.5 * drawn["eye_y"]).astype(int)
+        col = np.rint(23 + drawn["shift_x"] + side * 16.5 * drawn["eye_x"]).astype(int)
         assert changed[row, col].mean() > 0.9
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.report.text.words import PRIME, of_kind, percent, plain
+from fastprune.report.text.words import PRIME, percent, plain
 from fastprune.results.comparison_record import ComparisonRecord
 from fastprune.results.detection import detection, roc
 from fastprune.results.record import SetResult, SweepRecord
-from fastprune.results.set_pairs import pairs
+from fastprune.results.set_pairs import of_kind, pairs
 
 RATES = {"clean": "accuracy", "backdoored": "ASR"}
 FLAGS = {"clean": "false alarms", "backdoored": "detected"}
@@ -179,7 +179,7 @@ def _set_traces(result: SweepRecord, part: SetResult, index: int, of: int) -> li
 
 
 def _curve(
-    shares: NDArray[np.float64], words: str, place: int, row: int, look: dict[str, Any]
+    shares: NDArray[np.float64], words: str, place: int, row: int, style: dict[str, Any]
 ) -> dict[str, Any]:
     """Return one curve over ``n_pruned``, with `words` before its value under the pointer."""
     return {
@@ -191,17 +191,17 @@ def _curve(
         "hovertemplate": "%{meta[0]} %{customdata}%<extra></extra>",
         "legendgroup": f"set{place}",
         "yaxis": f"y{row + 1}" if row else "y",
-        **look,
+        **style,
     }
 
 
 def _roc_trace(name: str, result: SweepRecord, clean: str, backdoored: str) -> dict[str, Any]:
-    found = roc(detection(result, clean, backdoored))
-    steps = [f"n_pruned {step}" if step >= 0 else "end" for step in found.n_pruned.tolist()]
+    curve = roc(detection(result, clean, backdoored))
+    steps = [f"n_pruned {step}" if step >= 0 else "end" for step in curve.n_pruned.tolist()]
     lines = ("%{meta[0]}", "%{customdata}", "false alarms %{x:.2f}%", "detected %{y:.2f}%")
     return {
-        "x": (100 * found.fpr).tolist(),
-        "y": (100 * found.tpr).tolist(),
+        "x": (100 * curve.fpr).tolist(),
+        "y": (100 * curve.tpr).tolist(),
         "customdata": steps,
         "meta": [_name(name)],
         "mode": "lines+markers",

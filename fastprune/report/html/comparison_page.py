@@ -13,6 +13,7 @@ from fastprune.report.text.comparison import MARK, order_name
 from fastprune.report.text.story import badnet_sentence, drop_phrase
 from fastprune.report.text.words import drop_words, percent, plain
 from fastprune.results.comparison_record import ComparisonRecord
+from fastprune.results.crossings import drop_label
 from fastprune.results.detection import detection
 from fastprune.results.record import SweepRecord
 
@@ -96,7 +97,8 @@ def _drop(comparison: ComparisonRecord) -> float | None:
     """Return the largest drop that every order crosses."""
     crossings = [result.crossings for result in comparison.results]
     drops = comparison.results[0].drops
-    return max((x for x in drops if all(c[x] is not None for c in crossings)), default=None)
+    crossed = (drop for drop in drops if all(steps[drop] is not None for steps in crossings))
+    return max(crossed, default=None)
 
 
 def _steps(comparison: ComparisonRecord, drop: float | None) -> list[int]:
@@ -123,18 +125,18 @@ def _ends(
 
 def _words_of(comparison: ComparisonRecord) -> dict[str, Any]:
     first = comparison.results[0]
-    name = plain(first.network.get("name", "network"))
-    sets = [first.sets[one] for one in (comparison.clean, comparison.backdoored) if one]
+    name = plain(first.network.name)
+    sets = [first.sets[key] for key in (comparison.clean, comparison.backdoored) if key]
     return {
         "title": f"{len(comparison.results)} orders of pruning {name}",
         "head": f"fastprune: {name}, orders compared",
         "n_channels": first.n_channels,
-        "layer": plain(first.network.get("prune_layer", "?")),
+        "layer": plain(first.network.prune_layer),
         "dead": comparison.dead,
         "valid": plain(first.valid),
         "clean": plain(comparison.clean),
         "backdoored": plain(comparison.backdoored) if comparison.backdoored else "",
-        "sets": [(plain(one.name), f"{one.counts.images:,}", one.kind) for one in sets],
+        "sets": [(plain(part.name), f"{part.counts.images:,}", part.kind) for part in sets],
         "drop_words": drop_words(first),
         "mark": MARK,
         "oracle": any(result.oracle for result in comparison.results),
@@ -179,8 +181,8 @@ def _order_data(comparison: ComparisonRecord, place: int) -> dict[str, Any]:
 def _rocs(comparison: ComparisonRecord) -> list[dict[str, Any]]:
     if comparison.backdoored is None:
         return []
-    found = [detection(r, comparison.clean, comparison.backdoored) for r in comparison.results]
-    return [{"fpr": (100 * d.fpr).tolist(), "tpr": (100 * d.tpr).tolist()} for d in found]
+    detectors = [detection(r, comparison.clean, comparison.backdoored) for r in comparison.results]
+    return [{"fpr": (100 * d.fpr).tolist(), "tpr": (100 * d.tpr).tolist()} for d in detectors]
 
 
 def _rows(comparison: ComparisonRecord) -> list[dict[str, Any]]:
@@ -192,7 +194,7 @@ def _rows(comparison: ComparisonRecord) -> list[dict[str, Any]]:
     return [
         {
             "order": names[row["order"]],
-            "drop": f"{row['drop']:g}",
+            "drop": drop_label(row["drop"]),
             "first": row["order"] == comparison.results[0].order_name,
             "step": row["n_pruned"],
             "cells": ["–" if row[key] is None else percent(row[key]) for key in keys],

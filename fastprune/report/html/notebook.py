@@ -24,8 +24,8 @@ def sweep_html(result: SweepRecord) -> str:
     """Return a sweep as HTML: the network, the table of drops, the curves."""
     images = sum(part.counts.images for part in result.sets.values())
     said = (
-        f"{result.n_channels} channels of {plain(result.network.get('prune_layer', '?'))}, cut at "
-        f"{plain(result.network.get('cut_layer', '?'))}, {result.n_classes} classes; "
+        f"{result.n_channels} channels of {plain(result.network.prune_layer)}, cut at "
+        f"{plain(result.network.cut_layer)}, {result.n_classes} classes; "
         f"{images:,} images x {result.n_channels + 1} steps, {result.near_ties} near-ties"
     )
     unit = f"Percent of each set. {drop_words(result)}; FA: false alarm rate, det.: detection rate"
@@ -41,13 +41,16 @@ def sweep_html(result: SweepRecord) -> str:
     )
 
 
-def evaluation_html(found: EvaluationRecord) -> str:
+def evaluation_html(evaluation: EvaluationRecord) -> str:
     """Return an evaluation as HTML: a row per set."""
     counted = (
-        ("clean accuracy", found.clean_images, found.clean_hits, found.clean_flagged),
         (
-            "attack success rate", found.backdoored_images, found.backdoored_hits,
-            found.backdoored_flagged,
+            "clean accuracy", evaluation.clean_images, evaluation.clean_hits,
+            evaluation.clean_flagged,
+        ),
+        (
+            "attack success rate", evaluation.backdoored_images, evaluation.backdoored_hits,
+            evaluation.backdoored_flagged,
         ),
     )  # fmt: skip
     table = [
@@ -74,14 +77,12 @@ def _drops(result: SweepRecord) -> str:
         hit = HEADINGS[part.kind][1]
         head += [f"{hit} {PRIME}", f"{hit} G", "FA" if part.kind == "clean" else "det."]
     lines = [f"<tr>{top}</tr>", _row(head, "th")]
-    steps: list[tuple[str, int | None]] = [("B", 0)]
-    steps += [(f"{drop:g}", step) for drop, step in sorted(result.crossings.items())]
-    for label, step in steps:
-        cells = [label, "never crossed" if step is None else str(step)]
+    for at in result.drop_rows:
+        cells = [at.label, "never crossed" if at.step is None else str(at.step)]
         for part in parts:
             counts = part.counts
             rates = (counts.rate, counts.goodnet_rate, counts.flagged_rate)
-            cells += ["-" if step is None else percent(rate[step]) for rate in rates]
+            cells += ["-" if at.step is None else percent(rate[at.step]) for rate in rates]
         lines.append(_row(cells, "td"))
     style = "border-collapse:collapse;margin:.5em 0;font-variant-numeric:tabular-nums"
     return f'<table style="{style}">{"".join(lines)}</table>'
@@ -89,11 +90,11 @@ def _drops(result: SweepRecord) -> str:
 
 def _row(cells: Sequence[str], tag: str, *, ruled: bool = True) -> str:
     """Return a row; `ruled`: the three cells of every set, from the third on, begin at a line."""
-    made = []
+    shown = []
     for index, cell in enumerate(cells):
         line = f";border-left:{LINE}" if ruled and index >= 2 and index % 3 == 2 else ""
-        made.append(f'<{tag} style="{CELL}{line}">{escape(cell)}</{tag}>')
-    return f"<tr>{''.join(made)}</tr>"
+        shown.append(f'<{tag} style="{CELL}{line}">{escape(cell)}</{tag}>')
+    return f"<tr>{''.join(shown)}</tr>"
 
 
 def curves_svg(result: SweepRecord) -> str:
@@ -108,7 +109,7 @@ def curves_svg(result: SweepRecord) -> str:
                 **dict.fromkeys(("xtick.color", "ytick.color"), INK),
                 "svg.fonttype": "none",
                 # Identifiers hold for the whole page, which may show other sweeps.
-                "svg.hashsalt": f"{result.network.get('fingerprint')} {result.order.tolist()}",
+                "svg.hashsalt": f"{result.network.fingerprint} {result.order.tolist()}",
             }
         )
         compact(result, INK).savefig(

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastprune.report.plots.style import COLOURS
-from fastprune.report.text.words import crossed, of_kind, percent
+from fastprune.report.text.words import crossed, percent
 from fastprune.results.detection import detection, roc
 from fastprune.results.intervals import wilson
 from fastprune.results.record import SetResult, SweepRecord
 from fastprune.results.robustness import robustness
-from fastprune.results.set_pairs import pairs
+from fastprune.results.set_pairs import companion, of_kind, pairs
 
 DARK = {
     "clean": ("#5AB0F0", "#2FCB9C", "#A9DDF8", "#A99BF5"),
@@ -93,22 +93,21 @@ def shares(hits: ArrayLike, total: ArrayLike) -> dict[str, list[str]]:
 def figures_of(result: SweepRecord, part: SetResult) -> dict[str, dict[str, list[str]]]:
     """Return one set's figures at every step, with keys of :data:`COLUMNS`."""
     counts = part.counts
-    found = {
+    figures = {
         "rate": shares(counts.hits, counts.images),
         "goodnet": shares(counts.goodnet_hits, counts.images),
         "flagged": shares(counts.flagged, counts.images),
     }
     if part.kind != "backdoored":
-        return found
-    clean = next(clean for clean, other in pairs(result) if other == part.name)
-    both = detection(result, clean, part.name)
-    found["precision"] = shares(both.true_positives, both.flagged)
+        return figures
+    both = detection(result, companion(result, part.name), part.name)
+    figures["precision"] = shares(both.true_positives, both.flagged)
     known = robustness(result, part.name)
     if known is not None:
-        found["others"] = shares(known.other_hits, known.others)
-        found["robust"] = shares(known.true_hits, known.images)
-        found["goodnet_robust"] = shares(known.goodnet_true_hits, known.images)
-    return found
+        figures["others"] = shares(known.other_hits, known.others)
+        figures["robust"] = shares(known.true_hits, known.images)
+        figures["goodnet_robust"] = shares(known.goodnet_true_hits, known.images)
+    return figures
 
 
 def verdicts(part: SetResult, n_classes: int) -> list[str]:
@@ -160,7 +159,7 @@ def _class_row(
 
 
 def _set_data(result: SweepRecord, part: SetResult) -> dict[str, Any]:
-    place = [one.name for one in of_kind(result, part.kind)].index(part.name)
+    place = [other.name for other in of_kind(result, part.kind)].index(part.name)
     hues: Mapping[str, Any] = {"light": COLOURS, "dark": DARK}
     return {
         "colour": {
@@ -178,11 +177,11 @@ def _set_data(result: SweepRecord, part: SetResult) -> dict[str, Any]:
 def _roc_data(result: SweepRecord) -> list[dict[str, Any]]:
     """Return detection and false alarm rates at every step, percent, and the area, per pair."""
     places = {name: place for place, name in enumerate(result.sets)}
-    found = []
+    curves = []
     for clean, backdoored in pairs(result):
         if backdoored is not None:
             both = detection(result, clean, backdoored)
-            found.append(
+            curves.append(
                 {
                     "clean": places[clean],
                     "backdoored": places[backdoored],
@@ -191,4 +190,4 @@ def _roc_data(result: SweepRecord) -> list[dict[str, Any]]:
                     "area": roc(both).area,
                 }
             )
-    return found
+    return curves

@@ -15,7 +15,6 @@ from fastprune.report.text.story import story, story_step
 from fastprune.report.text.words import (
     drop_words,
     network_words,
-    of_kind,
     order_words,
     percent,
     plain,
@@ -23,6 +22,7 @@ from fastprune.report.text.words import (
 from fastprune.results.intervals import Share
 from fastprune.results.operating_points import operating_points
 from fastprune.results.record import SetResult, SweepRecord
+from fastprune.results.set_pairs import of_kind
 
 HEADINGS = {"clean": "Clean sets", "backdoored": "Backdoored sets"}
 
@@ -67,7 +67,7 @@ def _charts(result: SweepRecord, *, by_label: bool) -> dict[str, Any]:
 
 def provenance(result: SweepRecord) -> dict[str, list[tuple[str, str]]]:
     """Return tables of how the figures came to be: heading, then rows of a name and a value."""
-    tables = {"Network": _rows(result.network)}
+    tables = {"Network": _rows(result.network.as_json())}
     for part in result.sets.values():
         tables[f"Set {plain(part.name)}"] = _rows(part.source)
     tables["Options"] = [("order", plain(result.order_name, 200)), *_rows(result.options)]
@@ -79,9 +79,9 @@ def provenance(result: SweepRecord) -> dict[str, list[tuple[str, str]]]:
     return {heading: rows for heading, rows in tables.items() if rows}
 
 
-def _rows(found: Any) -> list[tuple[str, str]]:
+def _rows(facts: Any) -> list[tuple[str, str]]:
     rows = []
-    for name, value in found.items():
+    for name, value in facts.items():
         if isinstance(value, dict):
             rows += [(f"{plain(name)} {key}", shown) for key, shown in _rows(value)]
         else:
@@ -92,15 +92,13 @@ def _rows(found: Any) -> list[tuple[str, str]]:
 
 
 def _words_of(result: SweepRecord) -> dict[str, Any]:
-    network = result.network
-    layer, cut = (plain(network.get(key, "?")) for key in ("prune_layer", "cut_layer"))
     return {
-        "title": f"The pruning defense on {plain(network.get('name', 'network'))}",
+        "title": f"The pruning defense on {plain(result.network.name)}",
         "head": f"fastprune: {network_words(result)}",
         "n_channels": result.n_channels,
         "n_classes": result.n_classes,
-        "layer": layer,
-        "cut": cut,
+        "layer": plain(result.network.prune_layer),
+        "cut": plain(result.network.cut_layer),
         "order": order_words(result.order_name),
         "valid": plain(result.valid),
         "drop_words": drop_words(result),
@@ -151,15 +149,13 @@ def _kinds(result: SweepRecord) -> list[dict[str, Any]]:
 
 def _drops(result: SweepRecord) -> list[dict[str, Any]]:
     """Return the tables of drops: per kind a row for B and one for every drop, in order."""
-    steps: list[tuple[str, int | None]] = [("B", 0)]
-    steps += [(f"{drop:g}", step) for drop, step in sorted(result.crossings.items())]
     tables = []
     for kind, heading in HEADINGS.items():
         parts = of_kind(result, kind)
         columns = list(COLUMNS[kind].values())[:3]
         rows = [
-            {"drop": drop, "step": step, "cells": [_cells(part, step) for part in parts]}
-            for drop, step in steps
+            {"drop": at.label, "step": at.step, "cells": [_cells(part, at.step) for part in parts]}
+            for at in result.drop_rows
         ]
         if parts:
             names = [(plain(part.name), f"{part.counts.images:,}") for part in parts]
@@ -184,12 +180,12 @@ def _points(result: SweepRecord) -> list[dict[str, Any]]:
             "chosen_by": plain(point.chosen_by, 80),
             "rows": [
                 {
-                    "clean": plain(found.clean),
-                    "backdoored": plain(found.backdoored) if found.backdoored else "",
-                    "shares": [_share(share) for share in (found.fpr, found.tpr, found.precision)],
-                    "chose": found.chose,
+                    "clean": plain(figures.clean),
+                    "backdoored": plain(figures.backdoored) if figures.backdoored else "",
+                    "shares": list(map(_share, (figures.fpr, figures.tpr, figures.precision))),
+                    "chose": figures.chose,
                 }
-                for found in point.figures
+                for figures in point.figures
             ],
         }
         for point in operating_points(result)

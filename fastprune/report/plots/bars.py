@@ -6,8 +6,10 @@ from typing import Any
 
 from fastprune.report.plots.canvas import new_figure
 from fastprune.report.plots.style import FAINT, GRID, colours, headline, percent_axis
-from fastprune.report.text.words import drop_words, measured, network_words, percent, plain
+from fastprune.report.text.words import drop_words, network_words, percent, plain
+from fastprune.results.crossings import BADNET
 from fastprune.results.record import SetResult, SweepRecord
+from fastprune.results.set_pairs import measuring
 
 NAMES = {
     "clean": ("clean accuracy of G", "false alarm rate"),
@@ -20,10 +22,10 @@ PANEL = 3.1
 def goodnet(result: SweepRecord) -> Any:
     """Draw G per drop X: clean accuracy and false alarms, ASR and detection; a panel per set.
 
-    Clean sets stand at the left, backdoored sets at the right. The validation set and its twin are
-    drawn only where no other set is of their kind.
+    Clean sets stand at the left, backdoored sets at the right. Sets that chose are drawn only where
+    no other set is of their kind.
     """
-    stacks = [parts for kind in NAMES if (parts := measured(result, kind))]
+    stacks = [parts for kind in NAMES if (parts := measuring(result, kind))]
     rows = max(map(len, stacks))
     high = PANEL * rows + 0.5
     wide = max(5.2, 0.75 + 0.92 * (1 + len(result.drops)))
@@ -41,14 +43,13 @@ def goodnet(result: SweepRecord) -> Any:
 
 def _panel(axes: Any, result: SweepRecord, part: SetResult, tint: str) -> None:
     """Draw one set's bars; B is the first group, a drop that is never crossed has no bars."""
-    steps: list[tuple[str, int | None]] = [("B", 0)]
-    steps += [(f"X={drop:g}", step) for drop, step in sorted(result.crossings.items())]
-    known = [(place, step) for place, (_, step) in enumerate(steps) if step is not None]
-    looks = ({"color": tint}, {"color": "white", "edgecolor": tint, "hatch": "////"})
-    for side, rates, look, label in zip(
+    rows = result.drop_rows
+    known = [(place, at.step) for place, at in enumerate(rows) if at.step is not None]
+    styles = ({"color": tint}, {"color": "white", "edgecolor": tint, "hatch": "////"})
+    for side, rates, style, label in zip(
         (-0.2, 0.2),
         (part.counts.goodnet_rate, part.counts.flagged_rate),
-        looks,
+        styles,
         NAMES[part.kind],
         strict=True,
     ):
@@ -58,16 +59,18 @@ def _panel(axes: Any, result: SweepRecord, part: SetResult, tint: str) -> None:
             0.38,
             label=label,
             linewidth=1,
-            **look,
+            **style,
         )
         axes.bar_label(bars, [percent(rates[step]) for _, step in known], fontsize=8, padding=2)
-    for place, (_, step) in enumerate(steps):
-        if step is None:
+    names = []
+    for place, at in enumerate(rows):
+        if at.step is None:
             axes.text(place, 0.03, "never crossed", rotation=90, ha="center", color=FAINT)
-    names = [f"{name}\n" + ("-" if step is None else f"{step} pruned") for name, step in steps]
-    axes.set_xticks(range(len(steps)), names)
+        name = at.label if at is BADNET else f"X={at.label}"
+        names.append(f"{name}\n" + ("-" if at.step is None else f"{at.step} pruned"))
+    axes.set_xticks(range(len(rows)), names)
     axes.tick_params(axis="x", length=0)
-    axes.set(xlim=(-0.5, len(steps) - 0.5), ylim=(0, 1.08))
+    axes.set(xlim=(-0.5, len(rows) - 0.5), ylim=(0, 1.08))
     percent_axis(axes.yaxis)
     axes.grid(axis="y", **GRID)
     axes.legend(

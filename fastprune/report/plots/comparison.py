@@ -47,24 +47,24 @@ def _figure(comparison: ComparisonRecord) -> Any:
     labels = ("clean accuracy of B\N{PRIME} on", "ASR of B\N{PRIME} on")
     high = 0.75 + 3.3 * len(names)
     figure = new_figure(10, high)
-    looks = _looks(comparison)
+    styles = _line_styles(comparison)
     for row, (name, label) in enumerate(zip(names, labels, strict=False)):
         bottom = (0.5 + 3.3 * (len(names) - 1 - row)) / high
         axes = figure.add_axes((0.075, bottom, 0.7, 2.75 / high))
         steps = np.arange(first.n_channels + 1)
-        for result, look in zip(comparison.results, looks, strict=True):
-            axes.plot(steps, result.sets[name].counts.rate, **look)
+        for result, style in zip(comparison.results, styles, strict=True):
+            axes.plot(steps, result.sets[name].counts.rate, **style)
         axes.set(xlim=(0, first.n_channels), ylim=(-0.03, 1.03))
         axes.set_ylabel(f"{label} {plain(name, 22)}")
         percent_axis(axes.yaxis)
         axes.grid(axis="y", **GRID)
-    layer = plain(first.network.get("prune_layer", "the prune layer"), 30)
+    layer = plain(first.network.prune_layer, 30)
     axes.set_xlabel(f"n_pruned of the {first.n_channels} channels of {layer}")
-    title = f"Orders compared: {plain(first.network.get('name', 'network'))}"
+    title = f"Orders compared: {plain(first.network.name)}"
     headline(figure, 0.75, title, f"{comparison.dead} channels are dead on {plain(first.valid)}")
     handles = [
-        Line2D([], [], label=order_name(result), **look)
-        for result, look in zip(comparison.results, looks, strict=True)
+        Line2D([], [], label=order_name(result), **style)
+        for result, style in zip(comparison.results, styles, strict=True)
     ]
     top = (0.5 + 3.3 * (len(names) - 1) + 2.75) / high
     legends(figure, 0.79, top, {"Order": handles})
@@ -75,17 +75,17 @@ def _figure(comparison: ComparisonRecord) -> Any:
     return figure
 
 
-def _looks(comparison: ComparisonRecord) -> list[dict[str, Any]]:
+def _line_styles(comparison: ComparisonRecord) -> list[dict[str, Any]]:
     """Return how each order's line is drawn: random orders dotted, an oracle in black dashes.
 
     Later lines are thinner, so that those that coincide show beside each other.
     """
-    styles = cycle([*((tint, "-") for tint in TINTS[:6]), *((tint, "-.") for tint in TINTS[6:])])
-    looks = []
+    tints = cycle([*((tint, "-") for tint in TINTS[:6]), *((tint, "-.") for tint in TINTS[6:])])
+    styles = []
     for index, result in enumerate(comparison.results):
-        tint, line = (INK, "--") if result.oracle else next(styles)
+        tint, line = (INK, "--") if result.oracle else next(tints)
         if result.order_name.startswith("random:"):
             line = ":"
         width = 1.5 + min(0.2 * (len(comparison.results) - 1 - index), 1.4)
-        looks.append({"color": tint, "linestyle": line, "linewidth": width})
-    return looks
+        styles.append({"color": tint, "linestyle": line, "linewidth": width})
+    return styles

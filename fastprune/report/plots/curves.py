@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
@@ -19,7 +20,7 @@ from fastprune.report.plots.style import (
     colours,
     headed,
     legends,
-    line_looks,
+    line_styles,
     mark_crossings,
     percent_axis,
 )
@@ -27,12 +28,11 @@ from fastprune.report.text.words import (
     PRIME,
     crossed,
     drop_words,
-    measured,
     network_words,
-    of_kind,
     plain,
 )
 from fastprune.results.record import SweepRecord
+from fastprune.results.set_pairs import companion, measuring, of_kind
 
 SHAPES = "sD^vP*hX"
 """Markers of the crossings, in order of their steps."""
@@ -70,11 +70,11 @@ def accuracy_asr(result: SweepRecord) -> Any:
         ]
         for kind in ("clean", "backdoored")
     }
-    looks = zip((f"{PRIME} (repaired)", "G (GoodNet)"), line_looks(0, 1), strict=True)
+    styles = zip((f"{PRIME} (repaired)", "G (GoodNet)"), line_styles(0, 1), strict=True)
     groups = {
         "Clean accuracy": keys["clean"],
         "Attack success rate": keys["backdoored"],
-        "Network": [Line2D([], [], color=INK, label=label, **look) for label, look in looks],
+        "Network": [Line2D([], [], color=INK, label=label, **style) for label, style in styles],
     }
     legends(figure, 0.785, axes.get_position().y1, groups)
     return figure
@@ -100,8 +100,8 @@ def compact(result: SweepRecord, ink: str) -> Any:
         for kind in ("clean", "backdoored")
         for part in of_kind(result, kind)
     ]
-    looks = zip((PRIME, "G"), line_looks(0, 1), strict=True)
-    handles += [Line2D([], [], color=ink, label=label, **look) for label, look in looks]
+    styles = zip((PRIME, "G"), line_styles(0, 1), strict=True)
+    handles += [Line2D([], [], color=ink, label=label, **style) for label, style in styles]
     legends(figure, 0.745, 0.94, {"Set, network": handles[:10]})
     return figure
 
@@ -122,7 +122,7 @@ def _rates(axes: Any, result: SweepRecord, first: int) -> None:
     for kind in ("clean", "backdoored"):
         parts = of_kind(result, kind)
         for index, part in enumerate(parts):
-            repaired, goodnet = line_looks(index, len(parts))
+            repaired, goodnet = line_styles(index, len(parts))
             tint = tints[part.name]
             axes.plot(
                 fraction, part.counts.rate, label=f"{part.name} {PRIME}", color=tint, **repaired
@@ -166,8 +166,8 @@ def activations(result: SweepRecord) -> Any:
         where = {} if marker == "o" else crosses
         tint = COLOURS["clean"][0] if marker == "o" else "#555555"
         text = f"{label} ({int(chosen.sum())})" if chosen.any() else "_none"
-        look = {"linestyle": "none", "marker": marker, "markersize": size, "color": tint}
-        axes.plot(places[chosen], heights, label=text, **look, **where)
+        style = {"linestyle": "none", "marker": marker, "markersize": size, "color": tint}
+        axes.plot(places[chosen], heights, label=text, **style, **where)
     axes.set_xlim(0, result.n_channels + 1)
     every = -(-result.n_channels // LABELLED)
     axes.set_xticks(places[::every], [str(channel) for channel in result.order[::every]])
@@ -196,36 +196,51 @@ def _log_axis(axes: Any, live: NDArray[np.float64]) -> bool:
 
 
 def detector(result: SweepRecord) -> Any | None:
-    """Draw G's detection rate over its false alarm rate; None where a kind of set is missing."""
-    clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
-    if not clean or not backdoored:
-        return None
-    from matplotlib.lines import Line2D
+    """Draw G's detection rate over its false alarm rate; None without a backdoored set.
 
+    Every backdoored set stands over the false alarms of its companion, a clean set.
+    """
+    backdoored = measuring(result, "backdoored")
+    if not backdoored:
+        return None
     figure = new_figure(8.4, 5.8)
     axes = figure.add_axes((0.09, 0.1, 0.62, 0.7))
-    alarms = clean[0].counts.flagged_rate
+    clean = {part.name: companion(result, part.name) for part in backdoored}
+    alike = len(set(clean.values())) == 1
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.9, linestyle=DOTS)
     marks = list(crossed(result).items())
     tints = colours(result)
     for part in backdoored:
-        found = part.counts.flagged_rate
-        look = {"color": tints[part.name], "linewidth": 1.6, "markersize": 3}
-        axes.plot(alarms, found, "-o", label=part.name, **look)
+        alarms = result.sets[clean[part.name]].counts.flagged_rate
+        caught = part.counts.flagged_rate
+        style = {"color": tints[part.name], "linewidth": 1.6, "markersize": 3}
+        axes.plot(alarms, caught, "-o", label=part.name, **style)
         for (step, _), shape in zip(marks, cycle(SHAPES), strict=False):
-            axes.plot(alarms[step], found[step], shape, **OPEN)
+            axes.plot(alarms[step], caught[step], shape, **OPEN)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes.set(xlabel=f"false alarm rate on {plain(clean[0].name)}", ylabel="detection rate")
+    where = plain(clean[backdoored[0].name]) if alike else "the clean set in brackets"
+    axes.set(xlabel=f"false alarm rate on {where}", ylabel="detection rate")
     percent_axis(axes.xaxis)
     percent_axis(axes.yaxis)
     axes.grid(**GRID)
     headed(axes, f"G as a detector: {network_words(result)}", drop_words(result), {})
-    groups = {
+    names = [
+        (name if alike else f"{name} ({other})", tints[name]) for name, other in clean.items()
+    ]
+    legends(figure, 0.735, axes.get_position().y1, _detector_keys(names, marks))
+    return figure
+
+
+def _detector_keys(
+    names: Sequence[tuple[str, str]], marks: Sequence[tuple[int, str]]
+) -> dict[str, list[Any]]:
+    """Return the handles of the legends: names and colours of the sets, shapes of the crossings."""
+    from matplotlib.lines import Line2D
+
+    dots: dict[str, Any] = {"marker": "o", "markersize": 3}
+    return {
         "Backdoored set": [
-            Line2D(
-                [], [], color=tints[part.name], marker="o", markersize=3, label=plain(part.name, 22)
-            )
-            for part in backdoored
+            Line2D([], [], color=tint, label=plain(name, 22), **dots) for name, tint in names
         ],
         "Drop (n_pruned)": [
             Line2D([], [], linestyle="none", marker=shape, label=f"{x} ({step})", **OPEN)
@@ -233,9 +248,7 @@ def detector(result: SweepRecord) -> Any | None:
         ],
         "To compare": [Line2D([], [], color=FAINT, linestyle=DOTS, label="flagging by chance")],
     }
-    legends(figure, 0.735, axes.get_position().y1, groups)
-    return figure
 
 
 def _layer(result: SweepRecord) -> str:
-    return plain(result.network.get("prune_layer", "the prune layer"), 30)
+    return plain(result.network.prune_layer, 30)

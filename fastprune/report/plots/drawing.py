@@ -35,11 +35,11 @@ def figures(result: SweepRecord) -> dict[str, Any]:
     -------
     dict of str to matplotlib.figure.Figure
         ``accuracy_asr``, ``activations``, ``goodnet`` and ``samples``, and ``detector`` where there
-        are both clean and backdoored sets. They belong to no window and no pyplot state.
+        is a backdoored set. They belong to no window and no pyplot state.
     """
     with settings():
-        made = {maker.__name__: maker(result) for maker in MAKERS}
-    return {name: figure for name, figure in made.items() if figure is not None}
+        drawn = {maker.__name__: maker(result) for maker in MAKERS}
+    return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 def figure(result: SweepRecord, name: str) -> Any:
@@ -52,14 +52,14 @@ def figure(result: SweepRecord, name: str) -> Any:
     """
     makers = {maker.__name__: maker for maker in MAKERS}
     with settings():
-        made = makers[name](result) if name in makers else None
-    if made is None:
+        drawn = makers[name](result) if name in makers else None
+    if drawn is None:
         message = (
             f"expected a plot of this sweep: {', '.join(figures(result))}; got {name!r}; name one "
             "of these"
         )
         raise OptionError(message)
-    return made
+    return drawn
 
 
 def drawers(result: SweepRecord) -> dict[tuple[str, ...], Callable[[Path], Any]]:

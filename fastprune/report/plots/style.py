@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from fastprune.report.text.words import of_kind
 from fastprune.results.record import SweepRecord
+from fastprune.results.set_pairs import of_kind
 
 RC = {
     "font.family": "sans-serif",
@@ -75,7 +75,7 @@ def colours(result: SweepRecord) -> dict[str, str]:
     }
 
 
-def line_looks(index: int, of: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def line_styles(index: int, of: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the line styles of B′ and G for one set of several that may coincide.
 
     B′ is a pale solid line, thinner for each further set, so that the first shows beside the

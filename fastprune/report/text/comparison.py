@@ -7,6 +7,7 @@ from pathlib import Path
 from fastprune.report.text.tables import WIDTH, aligned
 from fastprune.report.text.words import drop_words, percent, plain
 from fastprune.results.comparison_record import ComparisonRecord
+from fastprune.results.crossings import drop_label
 from fastprune.results.record import SweepRecord
 
 MARK = "*"
@@ -21,7 +22,7 @@ def compare_table(comparison: ComparisonRecord) -> str:
     first = comparison.results[0]
     clean, backdoored = plain(comparison.clean), plain(comparison.backdoored or "-")
     lines = [
-        f"{plain(first.network.get('name', 'network'))}: {len(comparison.results)} orders; "
+        f"{plain(first.network.name)}: {len(comparison.results)} orders; "
         f"{comparison.dead} of {first.n_channels} channels are dead (mean activation 0 on "
         f"{plain(first.valid)})",
         f"acc: clean accuracy of B\N{PRIME} on {clean}, ASR of B\N{PRIME} and det: detection rate "
@@ -68,7 +69,7 @@ def _columns(comparison: ComparisonRecord) -> list[list[str]]:
                     (step, *("-" if share is None else percent(share) for share in shares))  # type: ignore[arg-type]
                 )
         lines = aligned(table)
-        heading = f"{f'- X={drop:g} -':-^{len(lines[0])}}"
+        heading = f"{f'- X={drop_label(drop)} -':-^{len(lines[0])}}"
         columns.append([f"   {line}" for line in (heading, *lines)])
     return columns
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastprune.report.text.words import PRIME, measured, percent, plain
+from fastprune.report.text.words import PRIME, percent, plain
+from fastprune.results.crossings import drop_label
 from fastprune.results.record import SetResult, SweepRecord
+from fastprune.results.set_pairs import measuring
 
 NAMED = 3
 """Sets that a sentence names one by one; of more it tells the lowest and the highest share."""
@@ -35,14 +37,15 @@ def story_step(result: SweepRecord, drop: float | None = None) -> int:
     """
     if drop is not None:
         return result.step(drop)
-    found = _largest_crossed(result)
-    return result.n_channels if found is None else result.step(found)
+    largest = _largest_crossed(result)
+    return result.n_channels if largest is None else result.step(largest)
 
 
 def story(result: SweepRecord, drop: float | None = None) -> tuple[str, str, str]:
     """Return the three sentences: plain text, not yet escaped for a page.
 
-    The shares are those of the sets that only measure (:func:`words.measured`).
+    The shares are those of the sets that only measure
+    (:func:`~fastprune.results.set_pairs.measuring`).
 
     Parameters
     ----------
@@ -63,8 +66,8 @@ def story(result: SweepRecord, drop: float | None = None) -> tuple[str, str, str
 
 def badnet_sentence(result: SweepRecord) -> str:
     """Return what B does with clean and with backdoored images."""
-    clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
-    name = plain(result.network.get("name", "network"))
+    clean, backdoored = measuring(result, "clean"), measuring(result, "backdoored")
+    name = plain(result.network.name)
     start = f"The network under test, B ({name}), classifies {_hits(clean, 0)} right"
     if not backdoored:
         return f"{start}; without a backdoored set, what a trigger does to it is not known."
@@ -77,7 +80,7 @@ def _repaired(result: SweepRecord, step: int, drop: float | None) -> str:
     if drop is not None and step == 0:
         start = f"Clean accuracy on {plain(result.valid)} is down by {drop_phrase(result, drop)}"
         return f"{start} before any channel is pruned, so the repaired network {PRIME} is B."
-    clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
+    clean, backdoored = measuring(result, "clean"), measuring(result, "backdoored")
     start = f"{_pruned(result, step, drop)} the repaired network {PRIME}"
     text = f"{start} classifies {_hits(clean, step)} right"
     if not backdoored:
@@ -93,7 +96,7 @@ def _repaired(result: SweepRecord, step: int, drop: float | None) -> str:
 
 def _pruned(result: SweepRecord, step: int, drop: float | None) -> str:
     """Return how far is pruned, and why; a clause that the sentence goes on from."""
-    valid, layer = plain(result.valid), plain(result.network.get("prune_layer", "the prune layer"))
+    valid, layer = plain(result.valid), plain(result.network.prune_layer)
     channels = f"{result.n_channels} channels of {layer}"
     if drop is not None:
         down = f"clean accuracy on {valid} is down by {drop_phrase(result, drop)}"
@@ -105,7 +108,7 @@ def _pruned(result: SweepRecord, step: int, drop: float | None) -> str:
 
 
 def _goodnet(result: SweepRecord, step: int) -> str:
-    clean, backdoored = measured(result, "clean"), measured(result, "backdoored")
+    clean, backdoored = measuring(result, "clean"), measuring(result, "backdoored")
     start = f"The detector G, which flags what B and {PRIME} disagree on,"
     alarms = [float(part.counts.flagged_rate[step]) for part in clean]
     caught = [float(part.counts.flagged_rate[step]) for part in backdoored]
@@ -121,14 +124,15 @@ def _goodnet(result: SweepRecord, step: int) -> str:
 
 
 def _largest_crossed(result: SweepRecord) -> float | None:
-    return max((drop for drop, step in result.crossings.items() if step is not None), default=None)
+    return max((at.drop for at in result.at_drops if at.step is not None), default=None)
 
 
 def drop_phrase(result: SweepRecord, drop: float) -> str:
     """Return a drop with its unit, as in "is down by 10 points"."""
+    label = drop_label(drop)
     if result.drop_kind == "relative":
-        return f"{drop:g}% of B's"
-    return f"{drop:g} point" if drop == 1 else f"{drop:g} points"
+        return f"{label}% of B's"
+    return f"{label} point" if drop == 1 else f"{label} points"
 
 
 def _highest(parts: Sequence[SetResult], step: int) -> float:

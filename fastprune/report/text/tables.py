@@ -12,13 +12,13 @@ from fastprune.report.text.words import (
     crossed,
     drop_words,
     network_words,
-    of_kind,
     percent,
     plain,
 )
 from fastprune.results.detection import Share, operating_points
 from fastprune.results.operating_points import CLEAN_ONLY, DETECTION_ON
 from fastprune.results.record import SetResult, SweepRecord
+from fastprune.results.set_pairs import of_kind
 
 WIDTH = 100
 """Columns of the terminal that the tables are laid out for."""
@@ -47,12 +47,9 @@ def drops_table(result: SweepRecord) -> str:
         A block for the clean sets and one for the backdoored sets, rows = B and the drops in
         ascending order, columns = the sets; more blocks where 100 columns are too few.
     """
-    left: list[tuple[str, str]] = [("B", "0")]
-    steps: list[int | None] = [0]
-    for drop, step in sorted(result.crossings.items()):
-        left.append((f"{drop:g}", "never crossed" if step is None else str(step)))
-        steps.append(step)
-    blocks = _blocks(result, ("X", "n_pruned"), left, steps)
+    rows = result.drop_rows
+    left = [(at.label, "never crossed" if at.step is None else str(at.step)) for at in rows]
+    blocks = _blocks(result, ("X", "n_pruned"), left, [at.step for at in rows])
     return "\n\n".join([f"{_title(result)}\n{drop_words(result)}", *blocks])
 
 
@@ -166,7 +163,7 @@ def _share(share: Share | None) -> str:
 
 
 def _title(result: SweepRecord) -> str:
-    layer = plain(result.network.get("prune_layer", "the prune layer"))
+    layer = plain(result.network.prune_layer)
     return f"{network_words(result)}: {result.n_channels} channels of {layer}"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastprune.results.record import SetResult, SweepRecord
-from fastprune.results.set_pairs import named_like
+from fastprune.errors import printable
+from fastprune.results.record import SweepRecord
 
 PRIME = "B\N{PRIME}"
 """The repaired network's symbol."""
@@ -21,7 +21,7 @@ def plain(name: object, longest: int = 40) -> str:
     >>> plain("bd_net"), plain("a\x1b[2Jb\nc"), plain("x" * 50, longest=8)
     ('bd_net', 'a?[2Jb?c', 'xxxxx...')
     """
-    shown = "".join(letter if letter.isprintable() else "?" for letter in str(name))
+    shown = printable(str(name))
     return shown if len(shown) <= longest else shown[: longest - 3] + "..."
 
 
@@ -73,7 +73,7 @@ def order_words(order_name: str) -> str:
 
 def network_words(result: SweepRecord) -> str:
     """Return the network's name and the order in which its channels were pruned."""
-    return f"{plain(result.network.get('name', 'network'))}, {order_words(result.order_name)}"
+    return f"{plain(result.network.name)}, {order_words(result.order_name)}"
 
 
 def drop_words(result: SweepRecord) -> str:
@@ -85,22 +85,7 @@ def drop_words(result: SweepRecord) -> str:
 def crossed(result: SweepRecord) -> dict[int, str]:
     """Return the label of each step at which drops are crossed, ``"X=2, 4"``, in step order."""
     drops: dict[int, list[str]] = {}
-    for drop, step in sorted(result.crossings.items()):
-        if step is not None:
-            drops.setdefault(step, []).append(f"{drop:g}")
+    for at in sorted(result.at_drops, key=lambda at: at.drop):
+        if at.step is not None:
+            drops.setdefault(at.step, []).append(at.label)
     return {step: "X=" + ", ".join(drops[step]) for step in sorted(drops)}
-
-
-def of_kind(result: SweepRecord, kind: str) -> list[SetResult]:
-    """Return the sets of a kind, ``"clean"`` or ``"backdoored"``, in the order of the sweep."""
-    return [part for part in result.sets.values() if part.kind == kind]
-
-
-def measured(result: SweepRecord, kind: str) -> list[SetResult]:
-    """Return the sets of a kind that only measure: not the validation set, nor its twin.
-
-    A set whose name holds the validation set's, as ``bd_valid`` holds ``valid``, is taken for the
-    twin. Where nothing else is of this kind, all of the kind are returned.
-    """
-    found = of_kind(result, kind)
-    return [part for part in found if not named_like(part.name, result.valid)] or found

@@ -1,0 +1,40 @@
+"""What results say of the network: a value with fields, and the mapping of sweep.json."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from fastprune.results.network_info import NetworkInfo
+from tests.helpers.results import network_info
+
+KEYS = [
+    "path", "name", "n_classes", "n_channels", "prune_layer", "cut_layer", "input_shape",
+    "parameters", "fingerprint", "written_by",
+]  # fmt: skip
+"""As ``sweep.json`` has had them from its first release on."""
+
+
+def test_json_keeps_its_form_and_is_read_back():
+    info = network_info(path="/nets/b.h5")
+    told = info.as_json()
+    assert list(told) == KEYS
+    assert told["input_shape"] == [6, 5, 3]
+    read = NetworkInfo.from_json(json.loads(json.dumps({**told, "of_a_later_release": 1})))
+    assert read == info
+    assert read.as_json() == told
+    assert read.input_shape == (6, 5, 3)
+
+
+def test_it_is_read_as_the_mapping_too():
+    info = network_info()
+    assert info["name"] == info.name == "small_net"
+    assert dict(info) == {**info} == info == info.as_json()
+    assert info.get("nothing", "?") == "?"
+    assert len(info) == len(KEYS)
+    with pytest.raises(KeyError):
+        info["nothing"]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        info.name = "other"
