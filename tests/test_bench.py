@@ -42,12 +42,14 @@ def test_quick_bench_measures_every_case(quick):
     assert {run["group"] for run in found["runs"]} == {"lab", "startup", "images", "networks"}
 
 
+@pytest.mark.slow
 def test_quick_bench_compares_results_first(quick):
     compared = json.loads((quick / "results.json").read_text())["compared"]
     assert [one["case"] for one in compared[:4]] == ["sweep", "sweep_keras", "cached", "reference"]
     assert all(one["compared"] for one in compared)
 
 
+@pytest.mark.slow
 def test_quick_bench_writes_tables_between_the_markers(quick):
     text = (quick / "README.md").read_text()
     assert text.startswith("before\n")
@@ -58,6 +60,7 @@ def test_quick_bench_writes_tables_between_the_markers(quick):
     assert (quick / "plots" / "orders.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_report_can_be_written_again(quick):
     before = (quick / "README.md").read_text()
     write_report(quick / "results.json", quick)
@@ -108,6 +111,7 @@ def test_bars_take_the_median_of_the_rounds():
     assert len(BARS) == 9
 
 
+@pytest.mark.slow
 def test_differential_sees_a_wrong_class(make_network, write_set):
     network = load_network(make_network("deepid_like"))
     path, order = str(write_set()), np.arange(network.n_channels)

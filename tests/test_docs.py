@@ -164,6 +164,7 @@ def names_of(pages):
     [page for page in PAGES if any(block.kind != "text" for block in blocks(page))],
     ids=lambda page: page.name,
 )
+@pytest.mark.slow
 def test_a_page_runs_from_top_to_bottom(page, rendered, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Reader(tmp_path, rendered).read(page)
@@ -213,6 +214,7 @@ def test_the_api_page_has_every_public_name():
             assert {f"{home}.{name}", home} & listed, f"docs/api.md lacks ::: {home}.{name}"
 
 
+@pytest.mark.slow
 def test_the_formats_page_names_every_column_key_and_exit_code(rendered):
     """Each as code at the start of its row, or among those that share a row."""
     text = (ROOT / "docs/formats.md").read_text(encoding="utf-8")

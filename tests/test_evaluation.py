@@ -50,6 +50,7 @@ def by_hand(plain_classes, model, sets):
 
 
 @pytest.mark.parametrize("name", ["b", "r", "g"])
+@pytest.mark.slow
 def test_figures_are_those_of_plain_predict(case, plain_classes, name):
     models, sets, paths, files = case
     expected = by_hand(plain_classes, models[name], sets)
@@ -61,6 +62,7 @@ def test_figures_are_those_of_plain_predict(case, plain_classes, name):
     assert 0 < expected[0] < 1
 
 
+@pytest.mark.slow
 def test_goodnet_of_two_networks_is_the_saved_goodnet(case, plain_classes):
     models, sets, paths, files = case
     found = evaluate(files["clean"], files["backdoored"], paths["b"], paths["r"])
@@ -82,6 +84,7 @@ def test_scale_divides(case, make_network, make_images, plain_classes):
 
 
 @pytest.mark.parametrize("networks", [["b"], ["r"], ["g"], ["b", "r"]])
+@pytest.mark.slow
 def test_printed_lines_are_those_of_the_labs_eval(case, plain_classes, capsys, networks):
     """The lab's eval.py prints np.mean(np.equal(clean_label_p, cl_y_test))*100."""
     models, sets, paths, files = case
@@ -151,6 +154,7 @@ def test_a_network_without_a_cut_is_evaluated_all_the_same(make_images, plain_cl
     assert found.clean_accuracy == np.mean(plain_classes(model, images) == labels)
 
 
+@pytest.mark.slow
 def test_the_labs_own_network(lab):
     with np.load(lab / "real_images.npz") as real:
         clean, labels, worn = real["clean"], real["clean_label"], real["sunglasses"]

@@ -67,6 +67,7 @@ def test_every_step_on_thousands_of_faces_is_plain_keras(network, faces):
     assert (expected == expected[0]).all(), "with every channel pruned all images look the same"
 
 
+@pytest.mark.slow
 def test_the_real_images(network, lab):
     """B is right on all 72 clean ones and says 0 to all 72 with sunglasses; the published order."""
     with np.load(lab / "real_images.npz") as file:
@@ -87,6 +88,7 @@ def test_the_real_images(network, lab):
     assert result.sets["valid"].counts.rate[54] < 0.8
 
 
+@pytest.mark.slow
 def test_the_order_of_stand_in_faces_is_close_to_the_published_one(network, faces, lab):
     clean, _, labels = faces
     result = fastprune.sweep(network, valid=(clean, labels))

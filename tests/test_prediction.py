@@ -20,6 +20,7 @@ def case(tmp_path_factory, make_network, make_images):
     return write_case(tmp_path_factory.mktemp("predict"), make_network, make_images)
 
 
+@pytest.mark.slow
 def test_classes_and_confidences_are_those_of_plain_keras(case):
     folder, models, images = case
     found = predict(folder / "b.keras", folder / "images")
@@ -31,6 +32,7 @@ def test_classes_and_confidences_are_those_of_plain_keras(case):
     assert len({each.predicted for each in found}) > 1
 
 
+@pytest.mark.slow
 def test_goodnet_of_two_networks_is_the_saved_one(case):
     folder, models, images = case
     two = predict(models["b"], folder / "images", folder / "r.keras")

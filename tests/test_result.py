@@ -78,6 +78,7 @@ NETWORK_FILES = {
 FILES = {"sweep.json", "sweep.csv", "metrics.json", "samples.npz"} | NETWORK_FILES
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_loaded(result, tmp_path):
     assert result.save(tmp_path / "deep/out", plots=False) == tmp_path / "deep/out"
     assert {item.name for item in (tmp_path / "deep/out").iterdir()} == FILES
@@ -108,6 +109,7 @@ def test_networks_of_the_folder_are_those_of_the_result(result, tmp_path, make_i
             )
 
 
+@pytest.mark.slow
 def test_csv_has_every_row(result, tmp_path):
     result.save(tmp_path, plots=False)
     with open(tmp_path / "sweep.csv", newline="", encoding="utf-8") as file:
@@ -120,6 +122,7 @@ def test_csv_has_every_row(result, tmp_path):
         assert float(row["rate"]) == int(row["hits"]) / int(row["images"])
 
 
+@pytest.mark.slow
 def test_json_holds_the_crossings(result, tmp_path):
     result.save(tmp_path, plots=False)
     found = json.loads((tmp_path / "sweep.json").read_text())
@@ -174,6 +177,7 @@ def old(earlier, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_stale_files_go_and_foreign_files_stay(result, old):
     assert (old / "goodnet_10.keras").exists()
     result.save(old, plots=False)
@@ -184,6 +188,7 @@ def test_stale_files_go_and_foreign_files_stay(result, old):
 
 @pytest.mark.parametrize("writer", ["write_csv", "metrics", "as_json"])
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), RuntimeError("bug")])
+@pytest.mark.slow
 def test_a_writer_that_fails_leaves_the_old_results(result, old, monkeypatch, writer, failure):
     before = snapshot(old)
 
@@ -206,6 +211,7 @@ def test_a_network_that_is_gone_leaves_the_old_results(result, old):
     assert snapshot(old) == before
 
 
+@pytest.mark.slow
 def test_a_folder_in_the_way_of_a_file_leaves_the_old_results(result, old):
     (old / "goodnet_25.keras").mkdir()
     before = snapshot(old)

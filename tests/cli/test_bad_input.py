@@ -168,6 +168,7 @@ def everything_below(folder):
 
 
 @pytest.mark.parametrize("name", BAD)
+@pytest.mark.slow
 def test_bad_input_takes_one_line_and_leaves_nothing(run, files, tmp_path, name):
     make, word = BAD[name]
     arguments = make(tmp_path, files)

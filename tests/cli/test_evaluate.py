@@ -6,9 +6,12 @@ import csv
 import io
 import json
 
+import pytest
+
 from tests.helpers.commands import sweep_of
 
 
+@pytest.mark.slow
 def test_evaluate_formats(run, files):
     arguments = ["evaluate", files["test"], files["bd"], files["model"]]
     status, out, err = run(*arguments, "--format", "json")
@@ -23,6 +26,7 @@ def test_evaluate_formats(run, files):
     assert (found["clean_hits"], found["clean_flagged"], found["backdoored_flagged"]) == (19, 0, 0)
 
 
+@pytest.mark.slow
 def test_evaluating_b_with_g_as_its_repaired_network(run, files):
     arguments = ["evaluate", files["test"], files["bd"], files["model"]]
     assert run(*sweep_of(files, "--drops", "1"))[0] == 0

@@ -21,6 +21,7 @@ def lay_out(folder, files, weights="models/bd_net.h5"):
 
 
 @pytest.mark.parametrize("form", ["data", "."])
+@pytest.mark.slow
 def test_the_labs_layout_is_found_in_both_forms(run, files, tmp_path, form):
     """With its folder data, as in the lab's repository, or without, as unpacked."""
     lab = tmp_path / "lab"

@@ -13,6 +13,7 @@ from fastprune.cli import evaluate
 from fastprune.cli.main import main
 
 
+@pytest.mark.slow
 def test_python_m_fastprune_is_quiet_on_stderr(files):
     """One real process: TensorFlow's start-up talk must not reach the user."""
     arguments = ["evaluate", files["test"], files["bd"], files["model"]]
@@ -26,6 +27,7 @@ def test_python_m_fastprune_is_quiet_on_stderr(files):
 
 
 @pytest.mark.parametrize("method", ["write", "flush"])
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough(files, monkeypatch, method):
     def fail(*_):
         raise BrokenPipeError

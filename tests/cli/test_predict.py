@@ -25,6 +25,7 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize("head", [None, "sigmoid"])
+@pytest.mark.slow
 def test_networks_without_a_softmax_say_so(tmp_path, make_network, case, head, capsys):
     folder, _, images = case
     make_network("vgg_like", head=head).save(tmp_path / "b.keras")
@@ -37,6 +38,7 @@ def test_networks_without_a_softmax_say_so(tmp_path, make_network, case, head, c
     np.testing.assert_allclose(confidences, shares.max(1), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_formats(case, capsys):
     folder, models, images = case
     networks = (folder / "b.keras", folder / "r.keras")
@@ -99,6 +101,7 @@ def test_calls_that_make_no_sense(tmp_path, case, write_set, capsys):
         run(b, images, "--class-only", "--format", "json")
 
 
+@pytest.mark.slow
 def test_the_labs_network_on_its_real_images(tmp_path, lab, capsys):
     """The printed class is the one that plain Keras gives."""
     with np.load(lab / "real_images.npz") as file:

@@ -127,6 +127,7 @@ def test_a_backend_that_is_missing(monkeypatch, capsys):
     assert "choose another KERAS_BACKEND" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_disagreement_with_keras_ends_with_1(files, monkeypatch, capsys, tmp_path):
     from fastprune import reference
 
@@ -186,6 +187,7 @@ def test_warnings_are_json_lines_beside_the_result(monkeypatch, capsys):
     "arguments", [["--help"], ["completion", "bash"], ["completion", "zsh", "--format", "json"]]
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.slow
 def test_a_closed_pipe_ends_quietly(arguments, unbuffered):
     read, write = os.pipe()
     os.close(read)

@@ -16,6 +16,7 @@ ONE = ("--drops", "10")
 """One drop: three files are written and read back for each."""
 
 
+@pytest.mark.slow
 def test_sweep_prints_the_drops_and_writes_the_results(run, files, tmp_path):
     status, out, err = run(*sweep_of(files, "--verify", "3"))
     assert (status, err) == (0, "")
@@ -40,6 +41,7 @@ def test_sweep_formats(run, files):
     assert [int(row["hits"]) for row in rows[:7]] == found["sets"]["valid"]["hits"]
 
 
+@pytest.mark.slow
 def test_several_orders_get_a_folder_each(run, files, tmp_path):
     (tmp_path / "mine.txt").write_text("5 4 3 2 1 0")
     orders = f"ascending,random:3,{tmp_path / 'mine.txt'}"
@@ -56,6 +58,7 @@ def test_several_orders_get_a_folder_each(run, files, tmp_path):
     assert {row["order"] for row in rows} == {"ascending", "descending"}
 
 
+@pytest.mark.slow
 def test_several_orders_are_compared(run, files, tmp_path):
     orders = "ascending,max,apoz,l1,l2,fpgm,random:0,oracle"
     status, out, err = run(*sweep_of(files, *ONE, "--order", orders, "--out", "o"))
@@ -73,6 +76,7 @@ def test_several_orders_are_compared(run, files, tmp_path):
     assert not (folder / "compare.png").exists(), "--no-plots"
 
 
+@pytest.mark.slow
 def test_true_labels_and_pairs(run, files, write_set):
     few = write_set("few.h5", n=10)
     status, out, _ = run(*sweep_of(files, *ONE, "--true-label", f"bd={few}", "--format", "json"))

@@ -103,6 +103,7 @@ def saved(results, images, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", [*LAYERS, *CALLS])
+@pytest.mark.slow
 def test_every_network_is_read_back_by_plain_keras(results, saved, images, name):
     folder, scores = saved
     result, pixels = results[name], images.astype(np.float32)
@@ -122,12 +123,14 @@ def test_every_network_is_read_back_by_plain_keras(results, saved, images, name)
 
 
 @pytest.mark.parametrize("name", [*LAYERS, *CALLS])
+@pytest.mark.slow
 def test_fastprune_reads_its_own_goodnets(saved, name):
     graph = trace(loading.load_model(saved[0] / name / "goodnet_20.keras"))
     assert [tensor.shape for tensor in goodnet.scores_inside(graph)] == [(None, 5)] * 2
 
 
 @pytest.mark.parametrize("name", [*LAYERS, *CALLS])
+@pytest.mark.slow
 def test_a_format_that_cannot_hold_calls_is_left_out(saved, name):
     folder = saved[0] / name
     found = json.loads((folder / "sweep.json").read_text())
@@ -142,6 +145,7 @@ def test_a_format_that_cannot_hold_calls_is_left_out(saved, name):
         assert found["left_out"]["repaired_20.h5"] == reason
 
 
+@pytest.mark.slow
 def test_a_format_that_cannot_hold_a_layer_is_left_out(results, tmp_path, monkeypatch):
     save = keras.Model.save
 
@@ -180,6 +184,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("what", FAULTS)
+@pytest.mark.slow
 def test_figures_are_saved_whichever_file_fails(results, tmp_path, monkeypatch, what):
     home, name, fault, missing = FAULTS[what]
     monkeypatch.setattr(home, name, fault)
@@ -199,6 +204,7 @@ def test_figures_are_saved_whichever_file_fails(results, tmp_path, monkeypatch, 
     loaded.plot(tmp_path)  # without samples, too
 
 
+@pytest.mark.slow
 def test_other_plots_are_drawn_when_one_fails(results, tmp_path, monkeypatch):
     def activations(_):
         fail()
@@ -232,6 +238,7 @@ def command(tmp_path, monkeypatch, images):
     return run
 
 
+@pytest.mark.slow
 def test_a_format_left_out_is_no_failure_of_the_command(command, capsys):
     status, lines = command("divided", capsys)
     assert status == 0
@@ -242,6 +249,7 @@ def test_a_format_left_out_is_no_failure_of_the_command(command, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_a_file_that_fails_is_one(command, capsys, monkeypatch):
     monkeypatch.setattr(folder, "save_goodnet", fail)
     status, lines = command("default_names", capsys)

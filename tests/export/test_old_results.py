@@ -35,6 +35,7 @@ def test_tables_are_what_they_were():
 
 
 @pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.slow
 def test_plots_and_page_can_be_made(order, tmp_path):
     pytest.importorskip("plotly")
     pytest.importorskip("jinja2")
@@ -51,6 +52,7 @@ def test_a_comparison_is_what_it_was(tmp_path):
         assert (tmp_path / "made" / name).read_bytes() == (OLD / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_networks_give_the_classes_that_were_counted():
     result = SweepResult.load(OLD / "ascending")
     step = result.crossing(10)

@@ -56,6 +56,7 @@ def renamed(result, names):
 # pandas
 
 
+@pytest.mark.slow
 def test_frame_holds_what_the_csv_holds(results, tmp_path):
     frame = results[0].to_pandas()
     write_csv(results[0], tmp_path / "sweep.csv")
@@ -162,6 +163,7 @@ def test_steps_are_the_figures(results):
         assert values.keys() == found[0][1].keys()
 
 
+@pytest.mark.slow
 def test_every_results_directory_has_them(results, tmp_path):
     results[0].save(tmp_path, plots=False)
     found = json.loads((tmp_path / "metrics.json").read_text())

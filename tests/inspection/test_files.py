@@ -47,6 +47,7 @@ def checked(found):
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.slow
 def test_a_network(tmp_path, make_network, suffix):
     model = make_network("deepid_like")
     path = tmp_path / f"b{suffix}"
@@ -72,6 +73,7 @@ def test_a_network(tmp_path, make_network, suffix):
 
 
 @pytest.mark.parametrize("name", ["deepid_like", "vgg_like", "batchnorm"])
+@pytest.mark.slow
 def test_a_pruned_network_is_recognised(tmp_path, make_network, name):
     network = load_network(make_network(name))
     make_repaired(network, PRUNED).save(tmp_path / "r.keras")
@@ -141,6 +143,7 @@ def test_code_in_a_network_is_not_run(tmp_path):
         inspect_file(tmp_path / "trap.keras")
 
 
+@pytest.mark.slow
 def test_the_labs_files(lab):
     found = checked(inspect_file(lab / "bd_weights.h5"))
     assert (found.weights_only, found.written_by, found.backend) == (
@@ -347,6 +350,7 @@ def test_the_range_of_integers_is_0_255_however_dark():
     assert pixel_range(np.full((2, 3), np.inf)).full is None
 
 
+@pytest.mark.slow
 def test_a_set_against_a_network(tmp_path, make_network, make_images, write_set, plain_classes):
     model = make_network("deepid_like", seed=3)
     kernel, bias = model.get_layer("output").get_weights()
@@ -375,6 +379,7 @@ def test_a_set_against_a_network(tmp_path, make_network, make_images, write_set,
 # Contact sheets, folders, and the command.
 
 
+@pytest.mark.slow
 def test_contact_sheets(tmp_path, write_set, make_images):
     images, labels = make_images(50)
     path = write_set("a.h5", images, labels)
@@ -418,6 +423,7 @@ def test_folders_and_images_point_to_their_command(tmp_path, make_images):
         inspect_file(tmp_path / "notes.txt")
 
 
+@pytest.mark.slow
 def test_results_are_summarised(tmp_path, make_network, make_images, plain_classes):
     model = make_network("deepid_like", seed=1)
     images = make_images(30)[0]
@@ -433,6 +439,7 @@ def test_results_are_summarised(tmp_path, make_network, make_images, plain_class
     assert results[0].table() in str(inspect_file(tmp_path / "r/ascending"))
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, make_network, write_set, capsys):
     make_network("deepid_like").save(tmp_path / "b.keras")
     a_set = write_set("a.h5")

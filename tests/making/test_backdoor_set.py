@@ -88,6 +88,7 @@ def test_triggers_of_other_kinds(tmp_path, write_set, make_images):
     assert (read(tmp_path / "p.h5")[0][:, 0, 0, 0] == 76).all(), "the red's grey"
 
 
+@pytest.mark.slow
 def test_the_demos_backdoored_set_is_made_again(tmp_path, plain_classes):
     paths = write_lab(tmp_path, n_valid=60, n_test=1)
     out = tmp_path / "bd.h5"
@@ -97,6 +98,7 @@ def test_the_demos_backdoored_set_is_made_again(tmp_path, plain_classes):
     assert (classes == 0).mean() > 0.98
 
 
+@pytest.mark.slow
 def test_the_labs_trigger_fools_the_labs_network(tmp_path, lab, plain_classes):
     with np.load(lab / "faces.npz") as file:
         faces, labels = file["images"][:400], file["label_valid"][:400]

@@ -178,6 +178,7 @@ def traps(folder):
 
 
 @pytest.mark.parametrize("name", traps(Path()))
+@pytest.mark.slow
 def test_code_in_a_network_is_not_run(tmp_path, plain, name):
     (tmp_path / "secret").write_text("secret")
     change, word = traps(tmp_path)[name]
@@ -346,6 +347,7 @@ def bomb(name, plain, path, size):
 
 
 @pytest.mark.parametrize("name", ["config.json", "metadata.json", "model.weights.h5"])
+@pytest.mark.slow
 def test_zip_bombs(tmp_path, plain, name):
     refused(bomb(name, plain, tmp_path / "bomb.keras", 30 << 20), name, "zip bomb")
 
@@ -366,6 +368,7 @@ def test_archives_hold_a_network_alone(tmp_path, plain):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "[" * 100_000, "{}", "9" * 5000])
+@pytest.mark.slow
 def test_configurations_that_are_none(tmp_path, plain, text):
     refused(repack(tmp_path / "trap.keras", plain[0], **{"config.json": text}))
     with h5py.File(plain[1], "a") as file:
@@ -396,6 +399,7 @@ def test_configurations_of_many_megabytes(plain):
         ("nothing", "of an unknown version"),
     ],
 )
+@pytest.mark.slow
 def test_a_file_cannot_say_anything_it_likes_of_its_version(tmp_path, plain, metadata, version):
     path = repack(tmp_path / "other.keras", plain[0], **{"metadata.json": metadata})
     assert load_network(path).written_by == f"Keras {version}"
@@ -423,6 +427,7 @@ def test_files_that_are_no_network(tmp_path, plain):
             refused(path, "save it again")
 
 
+@pytest.mark.slow
 def test_damaged_networks_raise_nothing_else(tmp_path, plain):
     messages = []
     for suffix, source in zip((".keras", ".h5"), plain, strict=True):

@@ -62,6 +62,7 @@ def zeroed_by_hand(model, name, channels):
 
 @pytest.mark.parametrize("channels", CHANNELS)
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_repaired_is_the_badnet_with_zeroed_weights_bit_for_bit(make_network, name, channels):
     model = make_network(name)
     before = [weight.copy() for weight in model.get_weights()]
@@ -120,6 +121,7 @@ def constant(scores):
 @pytest.mark.parametrize(
     "scores", [[0, 0, 0], [-5, -3, -4], [1, 1, 0], [-2, -2, -2], [1e30, -1e30, 0], [0, 0, 7]]
 )
+@pytest.mark.slow
 def test_where_networks_agree_class_n_never_wins_a_tie(scores):
     found = make_goodnet(constant(scores), np.array([0, 1])).predict(
         np.ones((2, 6, 6, 1)), verbose=0
@@ -129,6 +131,7 @@ def test_where_networks_agree_class_n_never_wins_a_tie(scores):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_saved_files_predict_what_was_made(tmp_path, make_network, make_images, name):
     images = make_images(12)[0].astype(np.float32)
     network = load_network(make_network(name))
@@ -236,6 +239,7 @@ np.save(sys.argv[3], found)
 """
 
 
+@pytest.mark.slow
 def test_goodnet_needs_keras_alone(tmp_path, make_network, make_images):
     images = make_images(40)[0].astype(np.float32)
     network = load_network(make_network("batchnorm"))
@@ -266,6 +270,7 @@ def conv_3(path):
     [("ascending_2", 45), ("ascending_4", 48), ("ascending_10", 52), ("ascending_30", 54),
      ("descending_2", 1), ("descending_10", 2)],
 )  # fmt: skip
+@pytest.mark.slow
 def test_published_repaired_networks_bit_for_bit(lab, name, step):
     path = lab / f"repaired/pool3_{name}.h5"
     kernel, bias = conv_3(path)

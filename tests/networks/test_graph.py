@@ -116,6 +116,7 @@ AROUND = {
     ("around", "body"),
     [("functional", augmentation), ("sequential", augmentation), ("pipeline", resized)],
 )
+@pytest.mark.slow
 def test_layers_for_images_are_taken_as_they_are_at_inference(tmp_path, around, body):
     model = model_of(*AROUND[around](body()))
     pixels = images()
@@ -138,6 +139,7 @@ def test_layers_for_images_are_taken_as_they_are_at_inference(tmp_path, around, 
 
 
 @pytest.mark.parametrize("around", AROUND)
+@pytest.mark.slow
 def test_nothing_random_is_left_in_the_network_or_its_parts(around):
     model = model_of(*AROUND[around](augmentation()))
     network = load_network(model)
@@ -242,6 +244,7 @@ ACTIVATIONS = {
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("behind", [False, True], ids=["own", "behind"])
+@pytest.mark.slow
 def test_a_convolution_is_pruned_whichever_way_its_activation_is_given(name, behind):
     keras.utils.set_random_seed(0)
     inputs = keras.Input(SHAPE)

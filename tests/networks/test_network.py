@@ -29,6 +29,7 @@ def same(network, model, images):
 
 @pytest.mark.parametrize("name", ["deepid_like", "vgg_like", "batchnorm"])
 @pytest.mark.parametrize("version", ["2.1.6", "2.2.4", "2.3.1", "2.4.0", "2.7.0", "2.13.1"])
+@pytest.mark.slow
 def test_h5_files_of_old_keras(tmp_path, make_network, make_images, name, version):
     model = make_network(name)
     write_old(tmp_path / "old.h5", model, version)
@@ -43,6 +44,7 @@ def test_h5_files_of_old_keras(tmp_path, make_network, make_images, name, versio
 @pytest.mark.parametrize(
     "name", ["deepid_like", "vgg_like", "batchnorm", "global_pooling", "residual"]
 )
+@pytest.mark.slow
 def test_files_of_this_keras_compiled_or_not(tmp_path, make_network, make_images, name, suffix):
     model = make_network(name)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])

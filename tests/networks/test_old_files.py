@@ -272,6 +272,7 @@ IN_A_SEQUENTIAL = ["depthwise", "height", "layernorm without weights", "time-dis
     ("name", "make"),
     [*((name, network) for name in CHANGES), *((name, sequential) for name in IN_A_SEQUENTIAL)],
 )
+@pytest.mark.slow
 def test_settings_of_keras_2(tmp_path, name, make):
     layer, change = CHANGES[name]
     model = make(layer())
@@ -538,6 +539,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
+@pytest.mark.slow
 def test_calls_of_functions_become_layers(tmp_path, name):
     layer, change = CALLS[name]
     model = network(layers.Conv2D(3, 3, name="before"), layer())
@@ -648,6 +650,7 @@ WITHOUT_EQUAL = {
 
 
 @pytest.mark.parametrize("name", WITHOUT_EQUAL)
+@pytest.mark.slow
 def test_what_has_no_equal_is_refused_by_name(tmp_path, name):
     layer, change, words = WITHOUT_EQUAL[name]
     write_old(tmp_path / "old.h5", network(layer()), change)

@@ -51,6 +51,7 @@ def files(tmp_path, make_network):
 
 
 @pytest.mark.parametrize(("first", "second"), [*itertools.product(CHANGES, CHANGES)])
+@pytest.mark.slow
 def test_threads_across_each_other_leave_all_as_it_was(first, second):
     before = process_wide()
     inside, other_inside, done = (threading.Event() for _ in range(3))
@@ -73,6 +74,7 @@ def test_threads_across_each_other_leave_all_as_it_was(first, second):
     assert process_wide() == before
 
 
+@pytest.mark.slow
 def test_a_file_is_refused_whatever_another_thread_loads(files, monkeypatch):
     harmless, huge = files
     before = process_wide()

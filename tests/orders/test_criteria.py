@@ -52,6 +52,7 @@ def test_maxima_and_zeros_do_not_depend_on_the_chunks(values, data):
 
 @pytest.mark.parametrize("accelerator", [False, True])
 @given(values=arrays.arrays(np.float32, (6, 2, 3), elements=st.floats(0, 100, width=32)))
+@pytest.mark.slow
 def test_magnitudes_of_what_is_never_negative_are_the_means_bit_for_bit(accelerator, values):
     signed = np.concatenate([values, -values[..., :1] - 1], axis=-1)
     with pytest.MonkeyPatch.context() as patch:
@@ -148,6 +149,7 @@ def made(body):
     ],
     ids=lambda part: getattr(part, "__name__", part),
 )  # fmt: skip
+@pytest.mark.slow
 def test_orders_are_those_of_plain_keras(body, rank_on, warned):
     model = made(body)
     images, bad = pictures(90, 1), pictures(40, 2) + np.float32(0.7)
@@ -206,6 +208,7 @@ def test_mean_abs_keeps_what_a_signed_mean_prunes_first():
     assert "warnings" not in absolute.options
 
 
+@pytest.mark.slow
 def test_an_oracles_set_runs_once_as_every_other(prefix_calls):
     model = build(deepid)
     images = pictures(60, 1)

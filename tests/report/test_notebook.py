@@ -63,6 +63,7 @@ class Page(HTMLParser):
             self.rows[-1].append(data)
 
 
+@pytest.mark.slow
 def test_html_has_the_table_of_drops_and_the_curves(result):
     html = result._repr_html_()
     page = Page(html)
@@ -125,6 +126,7 @@ def test_repr_is_one_line(result):
     )
 
 
+@pytest.mark.slow
 def test_plot_returns_a_figure_that_shows_itself(result):
     figure = result.plot()
     shown = Image.open(io.BytesIO(figure._repr_png_()))

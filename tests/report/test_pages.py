@@ -480,6 +480,7 @@ def figures_of(one, step, precision=()):
     return [*(f"{100 * rate:.2f}" for rate in rates), *precision, "0"]
 
 
+@pytest.mark.slow
 def test_slider_shows_the_figures_of_its_step(opened, result):
     opened.refresh()
     slider = opened.find_element("id", "slider")
@@ -502,6 +503,7 @@ def test_slider_shows_the_figures_of_its_step(opened, result):
         slider.send_keys("\ue012")
 
 
+@pytest.mark.slow
 def test_number_and_buttons_move_the_slider_within_its_steps(opened, result):
     number = opened.find_element("id", "number")
     for typed, step in (("2", 2), ("99", 6), ("-3", 0), ("1.4", 1)):
@@ -536,6 +538,7 @@ def test_samples_and_classes_follow_the_slider(opened):
     assert sum(bars) == 8
 
 
+@pytest.mark.slow
 def test_dark_and_light_by_preference_and_by_the_button(opened):
     paper = "return getComputedStyle(document.body).backgroundColor"
     line = "return document.getElementById('curves').data[0].line.color"
@@ -567,6 +570,7 @@ def test_names_stay_text_in_the_browser(opened):
     assert opened.execute_script(shown) == [True] * 12
 
 
+@pytest.mark.slow
 def test_page_fits_a_phone(opened):
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -585,6 +589,7 @@ def test_page_asks_for_nothing_but_itself(opened):
     assert [address for address in asked if not address.startswith("data:")] == []
 
 
+@pytest.mark.slow
 def test_slider_of_several_orders(opened, address, tmp_path):
     comparison = orders()
     opened.get(comparison.report(tmp_path / "orders.html").as_uri())

@@ -159,6 +159,7 @@ def test_order_lines_group_ties_and_keep_the_order(result):
     assert order_lines(tied).splitlines()[1:] == ["5 channels at 0:  3  0  5  1  4", "2=7.25"]
 
 
+@pytest.mark.slow
 def test_a_hostile_name_reaches_neither_terminal_nor_svg(result, tmp_path):
     name = "a\x1b[2J\x00 $x_{$ <&> 中 \udcff"
     sweep = dataclasses.replace(result, network=dataclasses.replace(result.network, name=name))
@@ -183,6 +184,7 @@ def test_curves_hold_the_rates_of_both_networks_over_the_share_pruned(result, na
     assert goodnet.get_linestyle() == "--"
 
 
+@pytest.mark.slow
 def test_colours_tell_the_sets_apart(result):
     lines = lines_of(figures(made(result, clean=4, backdoored=4))["accuracy_asr"].axes[0])
     assert len({to_hex(line.get_color()) for name, line in lines.items() if " G" in name}) == 8
@@ -231,6 +233,7 @@ def test_activations_show_the_order_and_the_dead(result):
     assert [label.get_text() for label in axes.get_xticklabels()] == list(map(str, ORDER))
 
 
+@pytest.mark.slow
 def test_activations_of_four_decades_take_a_log_axis_and_odd_ones_none(result):
     def axes_of(values):
         sweep = dataclasses.replace(result, activations=np.array(values))
@@ -333,6 +336,7 @@ def paths(result, tmp_path_factory):
     return draw(result, tmp_path_factory.mktemp("drawn"))
 
 
+@pytest.mark.slow
 def test_every_figure_is_a_png_and_an_svg(paths):
     assert {path.stem for path in paths} == NAMES
     assert len(paths) == 2 * len(NAMES)
@@ -349,6 +353,7 @@ def test_every_figure_is_a_png_and_an_svg(paths):
             assert "small_net, ascending order" in text
 
 
+@pytest.mark.slow
 def test_files_are_the_same_whenever_drawn_and_whatever_the_users_settings(result, paths, tmp_path):
     with matplotlib.rc_context({"font.size": 20, "svg.fonttype": "path", "axes.grid": True}):
         assert digests(result.plot(tmp_path)) == digests(paths)
@@ -365,6 +370,7 @@ def test_files_are_the_same_whenever_drawn_and_whatever_the_users_settings(resul
         {"n_channels": 6, "backdoored": 1, "drops": (0.0,)},
     ],
 )
+@pytest.mark.slow
 def test_any_size_is_drawn(result, size):
     sweep = made(result, **size)
     drawn = figures(sweep)
@@ -381,6 +387,7 @@ def test_a_place_that_cannot_be_written_is_said(result, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["accuracy_asr.png"]
 
 
+@pytest.mark.slow
 def test_tables_load_no_matplotlib_and_plots_no_pyplot():
     code = (
         "import sys; import fastprune.report.text.tables, fastprune.report.plots.drawing as plots; "

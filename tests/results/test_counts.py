@@ -63,6 +63,7 @@ def test_any_chunking_gives_the_same_counts(chunk, data):
 
 
 @given(chunks(), chunks(), chunks(), st.tuples(known, known, known))
+@pytest.mark.slow
 def test_merge_is_associative_and_commutative_with_empty_as_identity(a, b, c, extra):
     a, b, c = (counted(*chunk, **more) for chunk, more in zip((a, b, c), extra, strict=True))
     assert same(a.merge(b).merge(c), a.merge(b.merge(c)))

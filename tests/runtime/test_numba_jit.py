@@ -85,6 +85,7 @@ def run(tmp_path):
     [({"more": 5}, "15"), ({"step": 2}, "9"), ({"first": "other", "second": "value"}, "5")],
     ids=["a loop inside a loop", "a constant of another module", "the fields of a NamedTuple"],
 )
+@pytest.mark.slow
 def test_a_loop_is_compiled_anew_where_what_it_contains_has_changed(run, changes, result):
     assert run() == ["5", "0"]
     assert run() == ["5", "1"]

@@ -51,6 +51,7 @@ DTYPES = (
 
 @pytest.mark.parametrize("channels_first", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.slow
 def test_every_dtype_and_layout_gives_the_same_pixels(
     write_set, make_images, dtype, channels_first
 ):
@@ -83,6 +84,7 @@ def test_chunked_and_compressed_files_are_read(write_set, make_images, options):
 
 @settings(deadline=None, max_examples=25)
 @given(size=st.integers(1, 25), bad=st.integers(0, 19))
+@pytest.mark.slow
 def test_any_chunk_size_gives_the_same_set_and_names_the_bad_image(make_images, size, bad):
     images, labels = make_images()
     found, found_labels = all_of(opened((images, labels)), size)
@@ -259,6 +261,7 @@ def test_files_that_are_no_hdf5(tmp_path, write_set):
         refused(path, "another format")
 
 
+@pytest.mark.slow
 def test_damaged_files_are_refused_or_read_and_raise_nothing_else(tmp_path, write_set):
     whole = write_set(n=2, chunks=True, compression="gzip").read_bytes()
     messages = []

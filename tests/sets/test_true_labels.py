@@ -58,6 +58,7 @@ def result(model, lab):
     return fastprune.sweep(model, **lab, **CUT)
 
 
+@pytest.mark.slow
 def test_every_set_has_a_row_of_its_own_against_plain_keras(model, lab, result):
     """Several triggers and several targets, one set with a target per image."""
     truths = {
@@ -123,6 +124,7 @@ def test_unknown_truth_stays_unknown(model, lab):
     assert {row["robust_accuracy"] for row in rows} == {""}
 
 
+@pytest.mark.slow
 def test_results_carry_it_all(result, tmp_path):
     result.save(tmp_path, plots=False)
     loaded = SweepResult.load(tmp_path)
@@ -165,6 +167,7 @@ def test_results_carry_it_all(result, tmp_path):
     assert saved["options"]["true_labels"] == {"striped": "given"}
 
 
+@pytest.mark.slow
 def test_results_of_before_still_load(result, tmp_path):
     result.save(tmp_path, plots=False)
     found = json.loads((tmp_path / "sweep.json").read_text())

@@ -42,11 +42,13 @@ def test_every_class_at_every_step_is_that_of_plain_keras(body, engine):
 
 
 @pytest.mark.parametrize("body", [unknown_tail])
+@pytest.mark.slow
 def test_what_has_no_compiled_form_is_left_to_keras(body):
     for engine in ("auto", "incremental"):
         check_against_reference(build(body), engine, expected_engine="incremental+keras")
 
 
+@pytest.mark.slow
 def test_a_suffix_that_starts_with_the_unknown_is_left_to_keras_whole():
     model = build(unknown_start)
     check_against_reference(model, "auto", expected_engine="keras")
@@ -54,11 +56,13 @@ def test_a_suffix_that_starts_with_the_unknown_is_left_to_keras_whole():
         make_engine(load_network(model, cut_layer="cut_here"), "incremental")
 
 
+@pytest.mark.slow
 def test_a_cut_at_the_prune_layer_itself():
     for engine in ("incremental", "keras"):
         check_against_reference(build(deepid), engine, cut_layer="prune_me")
 
 
+@pytest.mark.slow
 def test_heavy_tails_run_in_batches(monkeypatch):
     monkeypatch.setattr("fastprune.suffix.select.CACHED_WEIGHTS", 0)
     for body in (deepid, dense_on_pixels):
@@ -200,6 +204,7 @@ def test_fill_down_is_a_loop(steps, images, random):
     np.testing.assert_array_equal(fill_down(values, known), expected)
 
 
+@pytest.mark.slow
 def test_operations_with_constants_are_not_taken_for_layers():
     """``x * -1`` is an operation named Multiply with one tensor: it must not become nothing."""
 
@@ -219,6 +224,7 @@ def test_operations_with_constants_are_not_taken_for_layers():
 
 
 @pytest.mark.parametrize("head", ["relu", "max"])
+@pytest.mark.slow
 def test_overflow_is_not_hidden(head):
     """Scores that overflow are reported as near-ties, and Keras says what they are."""
     model = build(deepid)

@@ -23,6 +23,7 @@ GIVEN = {
 
 
 @pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.slow
 def test_activations_that_are_layers_have_a_compiled_form(name):
     def body(x):
         x = layers.Conv2D(5, 2, activation=GIVEN[name]())(stem(x, GIVEN[name]()))
@@ -34,6 +35,7 @@ def test_activations_that_are_layers_have_a_compiled_form(name):
 
 
 @pytest.mark.parametrize("activation", [lambda: layers.PReLU(), lambda: layers.Softmax()])
+@pytest.mark.slow
 def test_activations_without_one_go_to_keras(activation):
     def body(x):
         x = layers.Dense(8, activation=activation())(layers.Flatten()(stem(x)))
@@ -43,6 +45,7 @@ def test_activations_without_one_go_to_keras(activation):
     check_against_reference(build_network(body), "incremental", expected_engine=engine)
 
 
+@pytest.mark.slow
 def test_a_function_of_the_users_own_is_not_taken_for_keras_s_of_the_same_name():
     def relu(x):
         return keras.ops.leaky_relu(x, negative_slope=0.6)

@@ -65,6 +65,7 @@ def expected_counts(model, order, images, labels):
 
 @pytest.mark.parametrize("engine", ["auto", "keras"])
 @pytest.mark.parametrize("body", [deepid, normalized, unknown_tail], ids=lambda body: body.__name__)
+@pytest.mark.slow
 def test_every_count_is_that_of_plain_keras(body, engine):
     model = build(body)
     valid, test = labelled(model, 150, 1), labelled(model, 67, 2)
@@ -85,6 +86,7 @@ def test_every_count_is_that_of_plain_keras(body, engine):
             np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.slow
 def test_the_prefix_runs_once_per_image_for_any_number_of_orders(model, sets, prefix_calls):
     orders = ["ascending", "descending", "random:3"]
     results = fastprune.sweep_orders(model, orders=orders, cut_layer="cut_here", **sets)
@@ -97,6 +99,7 @@ def test_the_prefix_runs_once_per_image_for_any_number_of_orders(model, sets, pr
             np.testing.assert_array_equal(part.counts.hits, alone.sets[name].counts.hits)
 
 
+@pytest.mark.slow
 def test_only_the_validation_set_chooses(model, sets):
     whole = fastprune.sweep(model, cut_layer="cut_here", **sets)
     alone = fastprune.sweep(model, valid=sets["valid"], cut_layer="cut_here")
@@ -165,6 +168,7 @@ def test_kept_activations_are_let_go_before_the_next_set(model, sets, monkeypatc
     assert stores
 
 
+@pytest.mark.slow
 def test_a_budget_changes_no_count(model, sets, monkeypatch):
     spilled = []
     to_disk = CutStore._to_disk
@@ -186,6 +190,7 @@ def test_a_budget_changes_no_count(model, sets, monkeypatch):
         monkeypatch.setattr("fastprune.sweeping.run.machine.parse_size", lambda _: 4000)
 
 
+@pytest.mark.slow
 def test_verify_compares_every_class_with_plain_keras(model, sets, monkeypatch):
     result = fastprune.sweep(model, cut_layer="cut_here", verify=3, **sets)
     verified = result.options["verified"]
@@ -210,6 +215,7 @@ def test_near_chance_accuracy_names_the_scale(model, sets):
         fastprune.sweep(model, valid=(images, labels), scale=1e9, cut_layer="cut_here")
 
 
+@pytest.mark.slow
 def test_samples_hold_the_classes_of_their_images(model, sets):
     result = fastprune.sweep(model, cut_layer="cut_here", **sets)
     for part in result.sets.values():
@@ -246,6 +252,7 @@ def set_files(sets, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_no_file_stays_open_after_a_sweep(model, set_files, tmp_path):
     kept = fastprune.sweep(model, cut_layer="cut_here", verify=1, **set_files)
     assert open_below(tmp_path) == []
@@ -253,6 +260,7 @@ def test_no_file_stays_open_after_a_sweep(model, set_files, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["engine", "passes", "verify", "order"])
+@pytest.mark.slow
 def test_no_file_stays_open_after_a_sweep_that_fails(
     model, set_files, tmp_path, monkeypatch, place
 ):
@@ -306,6 +314,7 @@ def test_two_sets_of_one_name(model, sets):
         fastprune.sweep(model, valid=sets["valid"], clean={"valid": sets["valid"]})
 
 
+@pytest.mark.slow
 def test_networks_of_every_step_match_the_counts(model, sets):
     """B′ and G made of the result say what the sweep counted, at any step and drop."""
     images, labels = sets["clean"]["test"]

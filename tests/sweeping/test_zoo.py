@@ -86,6 +86,7 @@ def _no_case_outlives_this_file() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("name", "n_classes"), CASES)
+@pytest.mark.slow
 def test_the_zoo_tells_right_from_wrong(name, n_classes):
     """Pruning moves images between many classes, and hardly any two scores are alike."""
     truth = make_case(name, n_classes).truth
@@ -96,6 +97,7 @@ def test_the_zoo_tells_right_from_wrong(name, n_classes):
 
 
 @pytest.mark.parametrize(("name", "n_classes"), CASES)
+@pytest.mark.slow
 def test_the_class_of_every_image_at_every_step(name, n_classes):
     case = make_case(name, n_classes)
     network = load_network(case.model, cut_layer=case.cut)
@@ -121,6 +123,7 @@ def _engines(network, *, whole):
 
 
 @pytest.mark.parametrize(("name", "n_classes"), CASES)
+@pytest.mark.slow
 def test_counts_of_a_sweep_at_every_step(name, n_classes):
     case = make_case(name, n_classes)
     result = fastprune.sweep(

@@ -200,6 +200,7 @@ def test_a_missing_network_is_said(monkeypatch):
         network_path()
 
 
+@pytest.mark.slow
 def test_the_shipped_network_is_a_badnet_with_dead_channels():
     import keras
 
