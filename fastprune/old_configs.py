@@ -123,7 +123,8 @@ def _renewed(part: dict[str, Any], path: Path) -> dict[str, Any]:
             inner = {name: item for name, item in value["config"].items() if name != "dtype"}
             settings[key] = {**value, "config": inner}
         elif key in ("layer", "activation") and isinstance(value, dict):
-            settings[key] = {"module": HOMES.get(value["class_name"], "keras.layers"), **value}
+            home = HOMES.get(value["class_name"]) or value.get("module") or "keras.layers"
+            settings[key] = {**value, "module": home}
     if "/" in str(settings.get("name")):
         settings["name"] = settings["name"].replace("/", "_")
     if name == "RandomCrop":  # Keras 2 crops and resizes at inference too, Keras 3 does not
@@ -144,7 +145,9 @@ def _with_module(part: dict[str, Any], path: Path) -> dict[str, Any]:
         _refuse("a BatchNormalization over one axis", f"axis {axis}", settings, path)
     if isinstance(axis, int) and part["class_name"] != "Attention":
         return part
-    return {"module": "keras.layers", "registered_name": None, **part}
+    # A Sequential wrote its shape there too; with a module named Keras 3 would not know it.
+    own = {key: value for key, value in settings.items() if key != "batch_input_shape"}
+    return {"module": "keras.layers", "registered_name": None, **part, "config": own}
 
 
 def _with_input(settings: Any) -> dict[str, Any]:
