@@ -11,7 +11,7 @@ from fastprune import reference
 from fastprune.networks.network import load_network
 from fastprune.suffix.select import make_engine
 
-FACES = 1000
+FACES = 600
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_the_cut_is_pool_3_although_conv_4_is_the_last_convolution(network):
 
 
 @pytest.mark.slow
-def test_every_step_on_thousands_of_faces_is_plain_keras(network, faces):
+def test_every_step_on_faces_is_plain_keras(network, faces):
     """Both engines against zeroed weights and ``model.predict`` at all 61 steps."""
     clean, worn, _ = faces
     cut = network.prefix.predict(clean, batch_size=256, verbose=0)

@@ -195,11 +195,21 @@ def _copy(network: Network) -> Any:
 
 
 def _operations(inputs: list[Any], output: Any) -> list[Any]:
-    """Return the operations that make `output` of `inputs`."""
-    import keras
+    """Return the operations that make `output` of `inputs`, the first ones first.
 
-    made: list[Any] = keras.Function(inputs, output).operations
-    return made
+    ``keras.Function(inputs, output).operations`` would be the same from Keras 3.13 on; older ones
+    refuse inputs in the middle of a network.
+    """
+    made: list[Any] = []
+    seen, waiting = {id(tensor) for tensor in inputs}, [output]
+    while waiting:
+        tensor = waiting.pop()
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            operation, node, _ = tensor._keras_history
+            made.append(operation)
+            waiting += reversed(operation._inbound_nodes[node].input_tensors)
+    return made[::-1]
 
 
 def _name_apart(operations: list[Any], taken: set[str]) -> None:

@@ -130,9 +130,10 @@ def test_networks_that_cannot_be_swept_say_why(tmp_path):
     assert (found.cuts, found.n_classes) == ((), 7)
     assert "convolutions: none" in found.refusal
     other = keras.Input((5,), name="other")
-    keras.Model([inputs, other], layers.Dense(7)(other)).save(tmp_path / "two.keras")
+    both = layers.Concatenate()([layers.GlobalAveragePooling2D()(inputs), other])
+    keras.Model([inputs, other], layers.Dense(7)(both)).save(tmp_path / "two.keras")
     found = checked(inspect_file(tmp_path / "two.keras"))
-    assert (found.input_shape, found.n_classes, found.parameters) == (None, None, 42)
+    assert (found.input_shape, found.n_classes, found.parameters) == (None, None, 63)
     assert "2 inputs" in found.refusal
 
 

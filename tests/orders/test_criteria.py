@@ -201,6 +201,8 @@ def test_mean_abs_keeps_what_a_signed_mean_prunes_first():
             model, valid=(images, labels), drops=(10,), cut_layer="cut_here",
             orders=["ascending", "mean-abs", "ascending"],
         )  # fmt: skip
+    # TensorFlow has warnings of its own to give on the newest Python.
+    said = [one for one in said if issubclass(one.category, FastpruneWarning)]
     assert len(said) == 1, "once, however many orders it is true of"
     assert signed.crossings == {10: 1}
     assert absolute.crossings == {10: 5}
