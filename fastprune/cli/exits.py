@@ -17,7 +17,7 @@ STATUSES = {
     0: "done",
     1: "finished, but a check failed or something is missing",
     2: "the call, its input or the output folder cannot be used",
-    70: "a fault of fastprune itself, with its traceback",
+    70: "a fault of fastprune itself, please report it",
     130: "interrupted",
 }
 """Every exit status and what it says to a script; the words of ``fastprune --help``."""

@@ -197,8 +197,8 @@ def _copy(network: Network) -> Any:
 def _operations(inputs: list[Any], output: Any) -> list[Any]:
     """Return the operations that make `output` of `inputs`, the first ones first.
 
-    ``keras.Function(inputs, output).operations`` would be the same from Keras 3.13 on; older ones
-    refuse inputs in the middle of a network.
+    ``keras.Function(inputs, output).operations`` would be the same with newer releases of Keras;
+    3.12 refuses inputs in the middle of a network.
     """
     made: list[Any] = []
     seen, waiting = {id(tensor) for tensor in inputs}, [output]
