@@ -1,35 +1,41 @@
-"""Several orders of one sweep side by side."""
+"""Several results side by side: orders, prune layers, interventions, networks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastprune.errors import OptionError
+from fastprune.export import folder as results_folder
 from fastprune.export.comparison_folder import comparison_json, save_comparison
+from fastprune.export.run_files import noted
 from fastprune.report.html.assets import write_html
 from fastprune.report.html.comparison_page import comparison_page
-from fastprune.report.plots.comparison import compare_figure, draw_comparison
+from fastprune.report.plots.comparison import comparison_drawers, comparison_figure
+from fastprune.report.plots.drawing import drawers
 from fastprune.report.text.comparison import compare_table
+from fastprune.report.text.paper import comparison_tables, written
 from fastprune.result import SweepResult
+from fastprune.results.compared_sets import choose_sets
 from fastprune.results.comparison_record import ComparisonRecord
-from fastprune.results.set_pairs import backdoored_validation_sets, pairs, set_of
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison(ComparisonRecord):
-    """What several orders do to one network, on one clean and one backdoored set.
+    """What several sweeps do, each on one clean and one backdoored set.
+
+    Its fields and figures are those of
+    :class:`~fastprune.results.comparison_record.ComparisonRecord`.
 
     Attributes
     ----------
     results : tuple of SweepResult
-        One per order.
-    clean : str
-        The clean set compared on.
-    backdoored : str or None
-        The backdoored set; None where the sweeps have none.
+        The sweeps: of several orders, prune layers, interventions or networks.
+    sets : tuple of (str or None, str or None)
+        Of every result the clean and the backdoored set that it is compared on.
     """
 
     results: tuple[SweepResult, ...]
@@ -38,56 +44,117 @@ class Comparison(ComparisonRecord):
         """Return the comparison as values that JSON knows."""
         return comparison_json(self)
 
-    def table(self) -> str:
-        """Return the orders side by side as text."""
-        return compare_table(self)
+    def table(self, *, form: str = "text") -> str:
+        """Return the results side by side.
 
-    def plot(self) -> Any:
-        """Return clean accuracy and ASR over ``n_pruned``, a line per order, as a figure."""
-        return compare_figure(self)
+        Parameters
+        ----------
+        form : {"text", "markdown", "latex"}
+            For a terminal, or for a paper: LaTeX needs the package booktabs.
+
+        Raises
+        ------
+        OptionError
+            When there is no such form.
+        """
+        return compare_table(self) if form == "text" else written(comparison_tables(self), form)
+
+    def plot(self, *, name: str = "compare") -> Any:
+        """Return a figure.
+
+        Parameters
+        ----------
+        name : {"compare", "layers"}
+            Clean accuracy and ASR as curves, a line per result; or both as colours, a row per
+            result, which shows in which prune layer the backdoor lies.
+
+        Raises
+        ------
+        OptionError
+            When there is no such figure.
+        """
+        return comparison_figure(self, name)
 
     def report(self, path: str | Path, *, drop: float | None = None) -> Path:
-        """Write one HTML page that needs no network: curves of all orders, a slider, tables.
+        """Write one HTML page that needs no network: curves of all results, a slider, tables.
 
         Parameters
         ----------
         path : path
             The file to write.
         drop : float, optional
-            The drop X that its story tells of; by default the largest that every order crosses.
+            The drop X that its story tells of; by default the largest that every result crosses.
 
         Raises
         ------
         OptionError
-            When an order never crosses `drop`, or plotly or Jinja2 is not installed.
+            When a result never crosses `drop`, or plotly or Jinja2 is not installed.
         OutputError
             When the file cannot be written.
         """
-        return write_html(comparison_page(self, drop=drop), path)
+        return noted(write_html(comparison_page(self, drop=drop), path))
 
-    def save(self, folder: str | Path, *, plots: bool = True) -> Path:
-        """Write ``compare.csv``, ``compare.json`` and ``compare.png`` into `folder`.
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        plots: bool = True,
+        orders: Mapping[str, SweepResult] | None = None,
+        force: bool = False,
+    ) -> Path:
+        """Write ``compare.csv``, ``compare.json`` and the plots into `folder`.
+
+        The plots are ``compare`` and, of several prune layers, ``compare_layers``, each as PNG and
+        SVG.
+
+        What an earlier run wrote there is replaced as a whole. A plot that cannot be drawn is
+        warned of and noted in ``compare.json``, under ``failed``.
+
+        Parameters
+        ----------
+        folder : path
+            Where the files go.
+        plots : bool
+            Whether to draw.
+        orders : mapping of str to SweepResult, optional
+            Results that go with them, each into a folder of that name below.
+        force : bool
+            Write although the folder holds files that no earlier run wrote; they stay.
 
         Raises
         ------
         OutputError
-            When the folder cannot be written.
+            When the folder cannot be written or holds other files.
         """
-        draw = draw_comparison if plots else None
-        return save_comparison(self, folder, draw=draw)
+        drawn = comparison_drawers(self) if plots else None
+        below = None if orders is None else {
+            name: partial(
+                results_folder.write, result, network=result.loaded_network,
+                plots=drawers(result) if plots else None,
+            )
+            for name, result in orders.items()
+        }  # fmt: skip
+        return save_comparison(self, folder, plots=drawn, orders=below, force=force)
 
 
 def compare(
-    results: Sequence[SweepResult], *, clean: str | None = None, backdoored: str | None = None
+    results: Sequence[SweepResult | str | Path],
+    *,
+    clean: str | None = None,
+    backdoored: str | None = None,
 ) -> Comparison:
-    """Compare orders of one network on the same sets, as :func:`fastprune.sweep_orders` gives them.
+    """Put results side by side: of several orders, prune layers, interventions or networks.
+
+    What they have in common is said once, what a result lacks is said of it; drops are those of all
+    results together.
 
     Parameters
     ----------
-    results : sequence of SweepResult
-        One per order.
+    results : sequence of SweepResult or path
+        The results, or their directories.
     clean, backdoored : str, optional
-        The sets to compare on; by default the first that only measure and go together.
+        The sets to compare on; by default the first that only measure, go together and are in every
+        result; where there are none, the first of each result.
 
     Returns
     -------
@@ -96,49 +163,15 @@ def compare(
     Raises
     ------
     OptionError
-        When there is no result, they are of several networks, sets or drops, or a set named does
-        not exist.
+        When there is no result, no result has a set named, or the results share no clean set.
+    OutputError
+        When a path is no results directory.
     """
     if not results:
         message = "expected at least one result to compare; got none"
         raise OptionError(message)
-    first = results[0]
-    for other in results[1:]:
-        for what, wanted, got in (
-            ("network", first.network.fingerprint, other.network.fingerprint),
-            ("sets", _sizes(first), _sizes(other)),
-            ("drops", (first.drops, first.drop_kind), (other.drops, other.drop_kind)),
-        ):
-            if wanted != got:
-                message = (
-                    f"expected orders of one sweep; got results whose {what} differ "
-                    f"({first.order_name} and {other.order_name})"
-                )
-                raise OptionError(message)
-    for name, kind in ((clean, "clean"), (backdoored, "backdoored")):
-        if name is not None:
-            set_of(first, name, kind)
-    return Comparison(tuple(results), *_chosen(first, clean, backdoored))
-
-
-def _sizes(result: SweepResult) -> dict[str, tuple[str, int]]:
-    return {name: (part.kind, part.counts.images) for name, part in result.sets.items()}
-
-
-def _chosen(
-    result: SweepResult, clean: str | None, backdoored: str | None
-) -> tuple[str, str | None]:
-    """Return the sets to compare on: the best pair that agrees with those named."""
-    known = pairs(result)
-    chose = {result.valid, *(part.name for part in backdoored_validation_sets(result))}
-    fitting = [
-        pair
-        for pair in known
-        if clean in (None, pair[0]) and backdoored in (None, pair[1])
-    ]
-    # Sets that chose come last, clean sets without a backdoored one before them.
-    fitting.sort(key=lambda pair: (bool(chose & set(pair)), pair[1] is None))
-    if fitting:
-        return fitting[0]
-    first = sorted(known, key=lambda pair: pair[0] == result.valid)[0]
-    return clean or first[0], backdoored
+    loaded = tuple(
+        result if isinstance(result, SweepResult) else SweepResult.load(result)
+        for result in results
+    )
+    return Comparison(loaded, choose_sets(loaded, clean, backdoored))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class FastpruneError(Exception):
@@ -82,6 +84,21 @@ def printable(text: str, instead: str = "?") -> str:
     'bd?[2J?net'
     """
     return "".join(letter if letter.isprintable() else instead for letter in text)
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Return a question for the end of a message: which known word may have been meant, if any.
+
+    Examples
+    --------
+    >>> meant("asc", ["ascending", "max"]), meant("--ordr", ["--order"]), meant("x", ["max"])
+    ('; did you mean ascending?', '; did you mean --order?', '')
+    """
+    names = {name.lower().lstrip("-"): name for name in known}
+    letters = word.lower().lstrip("-")
+    begun = [name for name in names if len(letters) > 1 and name.startswith(letters)]
+    found = begun or get_close_matches(letters, names, 1)
+    return f"; did you mean {names[found[0]]}?" if found else ""
 
 
 def check_printable(name: str, what: str, error: type[FastpruneError], where: str = "") -> None:

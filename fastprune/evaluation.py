@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from fastprune.errors import NetworkError
 from fastprune.networks.batching import batch_size, chunk_size, in_batches
 from fastprune.networks.classifier import check_repaired, load_classifier
+from fastprune.networks.goodnet import scores_inside
 from fastprune.networks.graph import Graph
+from fastprune.plausibility.looking import Lookout
 from fastprune.report.html.notebook import evaluation_html
 from fastprune.results.counts import goodnet_classes
 from fastprune.results.evaluation_record import EvaluationRecord
@@ -65,8 +68,13 @@ def evaluate(
     graph = networks[0].graph
     for other in networks[1:]:
         check_repaired(graph, other.graph)
+    inside = scores_inside(graph)  # of a saved G
+    if inside is not None and repaired is not None:
+        message = "expected B before B′; got a saved G, which holds both; leave B′ out"
+        raise NetworkError(message)
+    n_classes = int((inside or [graph.output])[0].shape[-1])
     options: dict[str, Any] = {
-        "input_shape": tuple(graph.input.shape[1:]), "n_classes": int(graph.output.shape[-1]),
+        "input_shape": tuple(graph.input.shape[1:]), "n_classes": n_classes,
         "scale": scale, "data": data_name, "label": label_name,
     }  # fmt: skip
     batch = batch_size(graph.calls, graph.input)
@@ -75,9 +83,14 @@ def evaluate(
         ImageSet("backdoored", backdoored, kind="backdoored", **options) as backdoored_set,
     ):
         sets = (clean_set, backdoored_set)
-        counts = [_count(images, networks, batch) for images in sets]
-    flagged = (None, None) if repaired is None else (counts[0][1], counts[1][1])
-    return Evaluation(len(sets[0]), counts[0][0], len(sets[1]), counts[1][0], *flagged)
+        lookout = Lookout(graph, {images.name: images for images in sets}, batch=batch)
+        counts = [_count(images, networks, batch, n_classes) for images in sets]
+    is_goodnet = inside is not None or repaired is not None
+    return Evaluation(
+        len(sets[0]), counts[0][0], len(sets[1]), counts[1][0],
+        clean_flagged=counts[0][1] if is_goodnet else None,
+        backdoored_flagged=counts[1][1] if is_goodnet else None, warnings=lookout.warnings,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +117,10 @@ def _load(source: str | Path | Any) -> _Classifier:
     return _Classifier(graph, scores, backend.compiled(evaluate, signature=signature), where)
 
 
-def _count(images: ImageSet, networks: list[_Classifier], batch: int) -> tuple[int, int]:
-    """Return how many images all networks put in their label's class, and how many they dispute."""
-    n_classes = int(networks[0].graph.output.shape[-1])
+def _count(
+    images: ImageSet, networks: list[_Classifier], batch: int, n_classes: int
+) -> tuple[int, int]:
+    """Return how many images all networks put in their label's class, and how many in class N."""
     hits = flagged = 0
     for chunk in images.chunks(chunk_size(batch, images.input_shape)):
         classes = []

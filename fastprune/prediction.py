@@ -16,6 +16,8 @@ from fastprune.networks.batching import batch_size
 from fastprune.networks.classifier import check_repaired, ending, load_classifier
 from fastprune.networks.goodnet import scores_inside
 from fastprune.networks.graph import Graph
+from fastprune.plausibility.trying import implied_scale
+from fastprune.plausibility.unlabelled import rescaled_twice, too_dark
 from fastprune.results.counts import goodnet_classes
 from fastprune.runtime import backend
 from fastprune.runtime.progress import warn
@@ -72,6 +74,8 @@ class Predictor:
         What a confidence is: a softmax probability, or what stands in its place.
     resized : int
         Images that had another size so far.
+    warnings : list of str
+        What was warned of so far: a pixel scale that does not suit the network.
 
     Raises
     ------
@@ -96,6 +100,8 @@ class Predictor:
             )
             raise NetworkError(message)
         self.scale, self.resized = scale, 0
+        self.warnings: list[str] = []
+        self._say(rescaled_twice(scale, implied_scale(first, white=255.0)))
         voters = [graph.output for graph in graphs] if inside is None else list(inside)
         self.n_classes = int(voters[0].shape[-1])
         self.confidence, self._as_shares = _ending(first, voters[0])
@@ -175,10 +181,26 @@ class Predictor:
         if self._checked:
             return
         self._checked = True
+        self._look(voters[0], batch)
         for call in self._scores:
             tried = batch[:TRIED]
             first = partial(_first, call)
             check_alone(backend.to_numpy(first(tried)), first, tried, self._where)
+
+
+    def _look(self, scores: NDArray[np.float32], batch: NDArray[np.float32]) -> None:
+        """Warn of a scale that makes all images of the first batch alike to B."""
+        if self.scale <= 1 or self.warnings:
+            return
+        own = scores, backend.to_numpy(_first(self._scores[0], batch * np.float32(self.scale)))
+        classes = tuple(each.argmax(axis=1) for each in own)
+        shares = tuple(self._as_shares(each).max(axis=1) for each in own)
+        self._say(too_dark((self.scale, 1.0), classes, shares))
+
+    def _say(self, message: str | None) -> None:
+        if message is not None:
+            warn(message)
+            self.warnings.append(message)
 
 
 def predict(

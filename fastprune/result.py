@@ -7,16 +7,18 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from fastprune.errors import OutputError
+from fastprune.errors import OptionError, OutputError
 from fastprune.export import folder as results_folder
 from fastprune.export import frames, trackers
 from fastprune.export import rows as export_rows
+from fastprune.export.run_files import noted
 from fastprune.networks.goodnet import make_goodnet, make_repaired
 from fastprune.networks.network import Network, load_network
 from fastprune.report.html.assets import write_html
 from fastprune.report.html.notebook import sweep_html
 from fastprune.report.html.sweep_page import page as sweep_page
 from fastprune.report.plots import drawing
+from fastprune.report.text.paper import sweep_tables, written
 from fastprune.report.text.tables import drops_table, steps_table
 from fastprune.results.record import SweepRecord
 
@@ -51,19 +53,31 @@ class SweepResult(SweepRecord):
         """
         return export_rows.rows(self)
 
-    def save(self, folder: str | Path, *, plots: bool = True) -> Path:
+    def save(self, folder: str | Path, *, plots: bool = True, force: bool = False) -> Path:
         """Write the results directory: figures, plots, and B′ and G of every drop crossed.
 
-        A plot or a network that cannot be written is warned of and noted in ``sweep.json``, under
-        ``failed``, or under ``left_out`` where only its format cannot hold the network.
+        What an earlier run wrote there is replaced as a whole. A plot or a network that cannot be
+        written is warned of and noted in ``sweep.json``, under ``failed``, or under ``left_out``
+        where only its format cannot hold the network.
+
+        Parameters
+        ----------
+        folder : path
+            The results directory.
+        plots : bool
+            Whether to draw.
+        force : bool
+            Write although the folder holds files that no earlier run wrote; they stay.
 
         Raises
         ------
         OutputError
-            When the folder or the figures cannot be written.
+            When the folder or the figures cannot be written, or the folder holds other files.
         """
         drawn = drawing.drawers(self) if plots else None
-        return results_folder.save(self, folder, network=self.loaded_network, plots=drawn)
+        return results_folder.save(
+            self, folder, network=self.loaded_network, plots=drawn, force=force
+        )
 
     @classmethod
     def load(cls, folder: str | Path) -> SweepResult:
@@ -109,10 +123,10 @@ class SweepResult(SweepRecord):
         Returns
         -------
         pandas.DataFrame
-            Column ``order``, then the columns of ``sweep.csv``: text, counts as int64, rates as
-            float64 shares from 0 to 1. Whole numbers that some rows lack, as ``channel`` at step 0,
-            are Int64. Frames of several orders go together with
-            ``pandas.concat(…, ignore_index=True)``.
+            The columns of ``sweep.csv``: text, counts as int64, rates as float64 shares from 0 to
+            1. Whole numbers that some rows lack, as ``channel`` at step 0, are Int64. Every row
+            names its network, prune layer, intervention and order, so that frames of several
+            sweeps go together with ``pandas.concat(…, ignore_index=True)``.
 
         Raises
         ------
@@ -121,14 +135,31 @@ class SweepResult(SweepRecord):
         """
         return frames.to_pandas(self)
 
-    def metrics(self) -> dict[str, int | float]:
-        """Return one flat dict of finite numbers, for ``mlflow.log_metrics`` and the like.
-
-        The same as ``metrics.json`` of a results directory. Rates are shares from 0 to 1.
+    def names(self) -> dict[str, str]:
+        """Return what the sweep is of, as a flat dict of texts for ``mlflow.log_params``.
 
         Returns
         -------
-        dict of str to int or float
+        dict of str to str
+            ``network/name``, ``network/prune_layer``, ``network/intervention``, ``run/order``.
+        """
+        return trackers.names(self)
+
+    def metrics(self, *, named: bool = False) -> dict[str, Any]:
+        """Return one flat dict of finite numbers, for ``mlflow.log_metrics`` and the like.
+
+        With :meth:`names` the same as ``metrics.json`` of a results directory. Rates are shares
+        from 0 to 1.
+
+        Parameters
+        ----------
+        named : bool
+            Put :meth:`names` before them, so that a row of several sweeps says what it is of:
+            ``pandas.DataFrame([result.metrics(named=True) for result in results])``.
+
+        Returns
+        -------
+        dict of str to int or float, or to str for the names
             ``network/n_classes``, ``network/n_channels``; ``run/images``, ``run/near_ties``,
             ``run/seconds``, ``run/peak_memory_bytes``;
             ``B/SET/clean_accuracy`` or ``B/SET/attack_success_rate`` of every set;
@@ -149,7 +180,7 @@ class SweepResult(SweepRecord):
         --------
         ``mlflow.log_metrics(result.metrics())``, ``wandb.summary.update(result.metrics())``
         """
-        return trackers.metrics(self)
+        return trackers.named_metrics(self) if named else trackers.metrics(self)
 
     def steps(self) -> Iterator[tuple[int, dict[str, float]]]:
         """Yield ``n_pruned`` and a flat dict of every set's rates there, shares from 0 to 1.
@@ -162,9 +193,27 @@ class SweepResult(SweepRecord):
         """
         return trackers.steps(self)
 
-    def table(self, *, every_step: bool = False) -> str:
-        """Return the drops, or every step, as a text table: percent of each set."""
-        return steps_table(self) if every_step else drops_table(self)
+    def table(self, *, every_step: bool = False, form: str = "text") -> str:
+        """Return the drops, or every step, as a table: percent of each set.
+
+        Parameters
+        ----------
+        every_step : bool
+            A row per step, as text.
+        form : {"text", "markdown", "latex"}
+            For a terminal, or the drops for a paper: LaTeX needs the package booktabs.
+
+        Raises
+        ------
+        OptionError
+            When there is no such form, or none of every step.
+        """
+        if every_step and form != "text":
+            message = f"expected the table of every step as text; got form={form!r}"
+            raise OptionError(message)
+        if every_step:
+            return steps_table(self)
+        return drops_table(self) if form == "text" else written(sweep_tables(self), form)
 
     def plot(self, folder: str | Path | None = None, *, name: str = "accuracy_asr") -> Any:
         """Return a plot, which a notebook shows; or write all of them into `folder`.
@@ -188,7 +237,11 @@ class SweepResult(SweepRecord):
         OutputError
             When a file cannot be written.
         """
-        return drawing.figure(self, name) if folder is None else drawing.draw(self, folder)
+        if folder is None:
+            return drawing.figure(self, name)
+        drawn = drawing.draw(self, folder)
+        noted(*drawn)
+        return drawn
 
     def report(self, path: str | Path, *, drop: float | None = None) -> Path:
         """Write one HTML page that needs no network: curves, a slider over the steps, tables.
@@ -208,7 +261,7 @@ class SweepResult(SweepRecord):
         OutputError
             When the file cannot be written.
         """
-        return write_html(sweep_page(self, drop=drop), path)
+        return noted(write_html(sweep_page(self, drop=drop), path))
 
     def _repr_html_(self) -> str:
         return sweep_html(self)

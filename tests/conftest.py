@@ -12,13 +12,15 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from keras import layers
 
 from fastprune.networks import batching
 
 # No deadline: how long an example takes says something of the machine, nothing of the code.
-settings.register_profile("fastprune", deadline=None)
+settings.register_profile(
+    "fastprune", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("fastprune")
 
 SHAPE = (12, 10, 3)

@@ -58,7 +58,15 @@ def test_figures_are_those_of_plain_predict(case, plain_classes, name):
         found = evaluate(sources["clean"], sources["backdoored"], model)
         assert [found.clean_accuracy, found.attack_success_rate] == expected
         assert (found.clean_images, found.backdoored_images) == (150, 70)
-        assert found.clean_flagged is found.backdoored_flagged is None
+        if name == "g":
+            of = (plain_classes(models["g"], images) for images, _ in sets.values())
+            flagged = [(classes == 7).sum() for classes in of]
+            assert [found.clean_flagged, found.backdoored_flagged] == flagged
+            assert found.false_alarm_rate == flagged[0] / 150
+            assert found.detection_rate == flagged[1] / 70
+        else:
+            assert found.clean_flagged is found.backdoored_flagged is None
+            assert found.false_alarm_rate is found.detection_rate is None
     assert 0 < expected[0] < 1
 
 
@@ -67,7 +75,7 @@ def test_goodnet_of_two_networks_is_the_saved_goodnet(case, plain_classes):
     models, sets, paths, files = case
     found = evaluate(files["clean"], files["backdoored"], paths["b"], paths["r"])
     alone = evaluate(files["clean"], files["backdoored"], paths["g"])
-    assert (found.clean_hits, found.backdoored_hits) == (alone.clean_hits, alone.backdoored_hits)
+    assert found == alone
     flagged = [(plain_classes(models["g"], images) == 7).sum() for images, _ in sets.values()]
     assert [found.clean_flagged, found.backdoored_flagged] == flagged
     assert 0 < flagged[0] < 150
@@ -93,9 +101,14 @@ def test_printed_lines_are_those_of_the_labs_eval(case, plain_classes, capsys, n
     out, err = capsys.readouterr()
     model = models["g" if len(networks) == 2 else networks[0]]
     clean, asr = by_hand(plain_classes, model, sets)
-    assert out == (
-        f"Clean Classification accuracy: {clean * 100}\nAttack Success Rate: {asr * 100}\n"
-    )
+    lines = [f"Clean Classification accuracy: {clean * 100}", f"Attack Success Rate: {asr * 100}"]
+    if networks in (["g"], ["b", "r"]):
+        counts = [(plain_classes(model, images) == 7).sum() for images, _ in sets.values()]
+        lines += [
+            f"False Alarm Rate: {counts[0] / 1.5:.2f} ({counts[0]} of 150 clean images flagged)",
+            f"Detection Rate: {counts[1] / 0.7:.2f} ({counts[1]} of 70 backdoored images flagged)",
+        ]
+    assert out.splitlines() == lines
     assert err == ""
 
 
@@ -108,6 +121,7 @@ def test_networks_that_cannot_be_evaluated(case, make_network):
         return str(caught.value)
 
     assert "the input and the classes of B" in refused(paths["b"], paths["g"])
+    assert "a saved G, which holds both" in refused(paths["g"], paths["g"])
     inputs = keras.Input((12, 10, 3))
     assert "class scores" in refused(keras.Model(inputs, layers.Conv2D(3, 3)(inputs)))
     one = layers.Dense(1)(layers.Flatten()(inputs))
@@ -123,8 +137,9 @@ def test_networks_that_cannot_be_evaluated(case, make_network):
 
 def test_sets_that_cannot_be_evaluated(case, write_set):
     models, _, _, files = case
-    with pytest.raises(DataError, match="labels 0 … 6"):
-        evaluate(write_set("bad.h5", labels=np.full(20, 7)), files["backdoored"], models["b"])
+    for name in ("b", "g"):  # class 7 is what G flags
+        with pytest.raises(DataError, match="labels 0 … 6"):
+            evaluate(write_set("bad.h5", labels=np.full(20, 7)), files["backdoored"], models[name])
     with pytest.raises(DataError, match="no such file"):
         evaluate(files["clean"], files["clean"].with_name("none.h5"), models["b"])
     with pytest.raises(FastpruneError, match="'x'"):
@@ -150,7 +165,8 @@ def test_a_network_without_a_cut_is_evaluated_all_the_same(make_images, plain_cl
     scores = layers.Dense(7, bias_initializer="random_normal")
     model = keras.Model(inputs, scores(layers.Flatten()(inputs)))
     images, labels = make_images(30)
-    found = evaluate((images, labels), (images, labels), model)
+    labels[::2] = plain_classes(model, images)[::2]
+    found = evaluate((images, labels), (images[:8], labels[:8]), model)
     assert found.clean_accuracy == np.mean(plain_classes(model, images) == labels)
 
 

@@ -9,7 +9,7 @@ from keras import layers
 from PIL import Image
 
 from fastprune.errors import DataError, NetworkError, OptionError
-from fastprune.prediction import predict
+from fastprune.prediction import Predictor, predict
 from fastprune.runtime.progress import FastpruneWarning
 from tests.helpers.images import damaged, save
 from tests.helpers.predictions import N, scores, write_case
@@ -98,3 +98,28 @@ def test_a_network_of_grey_images(tmp_path, make_images):
     grey = np.asarray(Image.fromarray(pixels).convert("L"))[None, ..., None]
     found = predict(model, save(tmp_path / "a.png", pixels))
     assert found[0].predicted == scores(model, grey).argmax()
+
+
+@pytest.mark.filterwarnings("ignore::fastprune.runtime.progress.FastpruneWarning")
+def test_a_scale_that_cannot_be_is_said(tmp_path, make_images):
+    """By the network's own Rescaling at once; else where all images look alike to it."""
+    inputs = keras.Input((12, 10, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    alone = keras.Model(inputs, keras.layers.Dense(4, activation="softmax")(x))
+    tint = np.hstack([np.eye(3), np.zeros((3, 1))]) / 9
+    alone.set_weights([tint, np.array([0, 0, 0, 1])])
+    for index in range(20):
+        pixels = make_images(1, seed=index)[0][0] // 2
+        pixels[..., index % 3] += 127
+        save(tmp_path / f"{index:02}.png", pixels)
+    right = Predictor(alone)
+    list(right.stream(sorted(tmp_path.iterdir()), unreadable=pytest.fail))
+    assert right.warnings == []
+    dark = Predictor(alone, scale=255)
+    list(dark.stream(sorted(tmp_path.iterdir()), unreadable=pytest.fail))
+    (said,) = dark.warnings
+    assert "100% of the first 20 images in one class" in said
+    assert said.endswith("run it with --scale 1")
+    twice = keras.Model(inputs, alone(keras.layers.Rescaling(1 / 255)(inputs)))
+    assert "rescales its input itself; got --scale 255" in Predictor(twice, scale=255).warnings[0]
+    assert Predictor(twice).warnings == []

@@ -15,7 +15,7 @@ from fastprune.errors import printable
 
 STATUSES = {
     0: "done",
-    1: "finished, but a check failed or something is missing",
+    1: "finished, but a check failed, something is missing, or --strict met a warning",
     2: "the call, its input or the output folder cannot be used",
     70: "a fault of fastprune itself, please report it",
     130: "interrupted",

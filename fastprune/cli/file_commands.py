@@ -1,10 +1,12 @@
-"""Arguments of the commands on files: inspect, predict, make-set. Imports nothing but argparse."""
+"""Arguments of the commands on files: inspect, predict, make-set. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 from typing import Any
+
+from fastprune.sets.scale import MEANING, parse_scale
 
 
 def add_inspect(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +41,8 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
                              "of them (not of its subfolders); grey, 16-bit and "
                              "transparent images become RGB; those of another size "
                              "are resized, bilinear, with a warning")  # fmt: skip
-    parser.add_argument("--scale", type=float, default=1.0, metavar="S",
-                        help="divide pixels by this: 1 (default) or 255")  # fmt: skip
+    add_scale(parser)
+    add_strict(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--class-only", action="store_true",
                       help="print nothing but the class, a line per image")  # fmt: skip
@@ -66,7 +68,7 @@ def add_make_set(parser: argparse.ArgumentParser) -> None:
                       help="none: one contiguous block as in the lab, fastest to "
                            "read (default); gzip, lzf: in chunks of about 1 MiB")  # fmt: skip
     both.add_argument("--force", action="store_true", help="replace an existing OUT.h5")
-    both.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    add_progress(both)
     _add_format(both, "text", "json")
 
 
@@ -105,9 +107,38 @@ def add_dataset_names(group: Any) -> None:
                            help=f"dataset of the {what} (default: {name})")  # fmt: skip
 
 
+def add_scale(group: Any) -> None:
+    """Add the scale of the pixels."""
+    group.add_argument("--scale", type=_scale, default=1.0, metavar="S", help=MEANING)
+
+
+def add_strict(group: Any) -> None:
+    """Add what makes a warning count as a failure."""
+    group.add_argument("--strict", action="store_true",
+                       help="exit with 1 where there was a warning; results are written all "
+                            "the same")  # fmt: skip
+
+
+def add_progress(group: Any) -> None:
+    """Add the options that say whether progress is shown."""
+    shown = group.add_mutually_exclusive_group()
+    shown.add_argument("--quiet", action="store_true",
+                       help="nothing on stderr but warnings and errors")  # fmt: skip
+    shown.add_argument("--progress", action="store_true",
+                       help="progress on stderr even where that is no terminal")  # fmt: skip
+
+
 def _add_format(group: Any, *forms: str) -> None:
     group.add_argument("--format", choices=forms, default="text",
                        help="of stdout (default: text)")  # fmt: skip
+
+
+def _scale(text: str) -> float:
+    try:
+        return parse_scale(text)
+    except ValueError as error:
+        message = f"expected a number or a fraction, such as 255 or 1/255; got {text!r}"
+        raise argparse.ArgumentTypeError(message) from error
 
 
 def _size(text: str) -> tuple[int, int]:

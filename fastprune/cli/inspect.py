@@ -9,6 +9,7 @@ from typing import Any
 from fastprune.cli import exits
 from fastprune.cli.keras_start import import_keras_quietly
 from fastprune.errors import FastpruneError, OptionError
+from fastprune.files.kinds import check_network_file
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -22,6 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
             "them one by one"
         )
         raise OptionError(message)
+    if arguments.model is not None:
+        check_network_file(arguments.model)
     status = 0
     found: list[Any] = []
     for path in arguments.files:

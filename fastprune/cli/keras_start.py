@@ -1,48 +1,23 @@
-"""How Keras and its backend are started: without their talk, and with one core a call."""
+"""How the command line starts Keras and its backend: quietly, and with one core a call."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
-from fastprune.errors import OptionError
+from fastprune.runtime.quiet_keras import LEVEL, import_keras
 
 
 def import_keras_quietly() -> None:
-    """Import Keras and its backend without their start-up talk on stderr.
+    """Import Keras and its backend without their talk, here and in processes started from here.
 
     Raises
     ------
     OptionError
         When one of them cannot be imported.
     """
-    try:
-        _import_keras()
-    except ImportError as error:
-        message = (
-            f"expected Keras and its backend; got {error}; install them or choose another "
-            "KERAS_BACKEND"
-        )
-        raise OptionError(message) from error
-
-
-def _import_keras() -> None:
-    """Import Keras with stderr turned away.
-
-    TensorFlow logs which instructions it found and which GPUs it did not before it reads its own
-    log level, so the file descriptor is turned away while it loads; errors are still raised.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        importlib.import_module("keras").backend.backend()
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    import_keras()
+    os.environ.setdefault(LEVEL, "3")
 
 
 def compute_side_by_side() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import io
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fastprune.cli import exits, keras_start
@@ -33,16 +34,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises
     ------
     SystemExit
-        From argparse: 0 for ``--help`` and ``--version``, 2 for a wrong call.
+        From argparse: 0 for ``--help`` and ``--version``.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     as_json = exits.wants_json(words)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # B′ on a terminal that has no such letter
-    warnings.showwarning = _sayer(as_json)
+    said: list[str] = []
+    warnings.showwarning = _sayer(said, as_json)
     try:
-        return _run(words, as_json)
+        with _ended_as_by_hand():
+            return _run(words, said)
     except FastpruneError as error:
         return exits.fail(error.exit_status, str(error), as_json=as_json)
     except BrokenPipeError:
@@ -53,42 +56,51 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exits.fault(error, as_json=as_json)
 
 
-def _run(words: list[str], as_json: bool) -> int:
+def _run(words: list[str], said: list[str]) -> int:
+    """Run a call; `said` gets its warnings, which ``--strict`` takes for a check that failed."""
     try:
-        arguments = _parse(words, as_json)
+        arguments = make_parser().parse_args(words)
     finally:
         sys.stdout.flush()  # a help text, here where a closed pipe is still caught
-    if as_json and not sys.stderr.isatty():
-        arguments.quiet = True  # a progress bar is nothing for a script
+    if hasattr(arguments, "progress") and not arguments.quiet:
+        arguments.progress |= sys.stderr.isatty()  # a bar is nothing for a file or a script
     if arguments.needs_keras:
+        arguments.prepare(arguments)  # what is wrong is told before the seconds that Keras takes
         if not getattr(arguments, "verify", True):
             keras_start.compute_side_by_side()
         keras_start.import_keras_quietly()
     status: int = arguments.run(arguments)
     sys.stdout.flush()
-    return status
+    return status or int(bool(said) and getattr(arguments, "strict", False))
 
 
-def _parse(words: list[str], as_json: bool) -> argparse.Namespace:
-    """Parse a call; a wrong one exits 2 after the usage or, for a script, its reason alone."""
-    if not as_json:
-        return make_parser().parse_args(words)
-    told = io.StringIO()
+@contextmanager
+def _ended_as_by_hand() -> Iterator[None]:
+    """Let the signals that end a process raise KeyboardInterrupt, so that it cleans up.
+
+    A signal that is ignored, as under nohup, stays so.
+    """
+    names = ("SIGTERM", "SIGHUP")
+    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        signals = []
+    before = {one: signal.getsignal(one) for one in signals}
+    changed = {one: was for one, was in before.items() if was == signal.SIG_DFL}
+    for one in changed:
+        signal.signal(one, signal.default_int_handler)
     try:
-        with redirect_stderr(told):
-            return make_parser().parse_args(words)
-    except SystemExit as end:
-        if end.code:
-            _, _, reason = told.getvalue().partition(": error: ")
-            exits.fail(2, reason.strip(), as_json=True)
-        raise
+        yield
+    finally:
+        for one, was in changed.items():
+            signal.signal(one, was)
 
 
-def _sayer(as_json: bool) -> Callable[..., None]:
-    """Return what shows our own warnings as one line, other libraries' not at all."""
+def _sayer(said: list[str], as_json: bool) -> Callable[..., None]:
+    """Return what shows our own warnings as one line and notes them; other libraries' neither."""
 
     def show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
         if issubclass(category, FastpruneWarning):
+            said.append(str(message))
             exits.say("warning", str(message), as_json=as_json)
 
     return show

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastprune.cli.keras_start import import_keras_quietly
 from fastprune.errors import OptionError
+from fastprune.files.kinds import check_network_file
 
 if TYPE_CHECKING:
     from fastprune.making.writer import MadeSet
@@ -20,6 +21,7 @@ OF_STAMP = ("target", "at", "opacity")
 def run(arguments: argparse.Namespace) -> int:
     """Build the set that the arguments ask for, and say what it is."""
     if arguments.model is not None:
+        check_network_file(arguments.model)
         import_keras_quietly()
     made = _build(arguments) if arguments.source.is_dir() else _stamp(arguments)
     if arguments.format == "json":
@@ -74,7 +76,7 @@ def _given(arguments: argparse.Namespace, names: tuple[str, ...]) -> dict[str, A
 def _both(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "model": arguments.model, "compression": arguments.compression,
-        "overwrite": arguments.force, "progress": not arguments.quiet,
+        "overwrite": arguments.force, "progress": arguments.progress,
     }  # fmt: skip
 
 

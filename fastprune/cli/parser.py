@@ -10,7 +10,15 @@ from typing import Any
 
 from fastprune import __version__
 from fastprune.cli.exits import STATUSES
-from fastprune.cli.file_commands import add_inspect, add_make_set, add_predict
+from fastprune.cli.file_commands import (
+    add_inspect,
+    add_make_set,
+    add_predict,
+    add_progress,
+    add_scale,
+    add_strict,
+)
+from fastprune.cli.one_line import OneLineParser
 
 DESCRIPTION = """
 The pruning defense on backdoored networks: prune the channels of a late convolution one by one,
@@ -20,14 +28,14 @@ detector G at every step."""
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="fastprune",
         description=DESCRIPTION,
         epilog=f"Start with fastprune demo; fastprune COMMAND --help says more of each. {_exits()}",
     )
     parser.add_argument("--version", action="version", version=f"fastprune {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_sweep, _demo, _report, _plot, _evaluate):
+    for add in (_sweep, _demo, _report, _compare, _plot, _evaluate):
         add(commands)
     for name, summary, needs_keras, fill in (
         ("inspect", "say what a network, a set or a results directory is", False, add_inspect),
@@ -93,6 +101,7 @@ def _running(parser: argparse.ArgumentParser) -> None:
                           "every class (default: 0)")  # fmt: skip
     run.add_argument("--out", type=Path, default=Path("results"), metavar="DIR",
                      help="results directory (default: results)")  # fmt: skip
+    _force(run)
     run.add_argument("--no-plots", action="store_true", help="write no plots")
     _output(run)
 
@@ -106,6 +115,7 @@ def _demo(commands: Any) -> None:
                              "and 12,830, 3 GB")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="results directory (default: results below --into)")  # fmt: skip
+    _force(parser)
     _output(parser)
     parser.set_defaults(verify=0)  # its sweep runs no plain Keras
 
@@ -120,6 +130,7 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument("repaired", type=Path, nargs="?", metavar="B_PRIME",
                         help="B': evaluate the G made of MODEL and this")  # fmt: skip
     _reading(parser)
+    add_strict(parser)
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text",
                         help="of stdout (default: text)")  # fmt: skip
 
@@ -152,6 +163,26 @@ def _report(commands: Any) -> None:
                         help="of stdout (default: text)")  # fmt: skip
 
 
+def _compare(commands: Any) -> None:
+    parser = _command(
+        commands, "compare", "put results side by side: orders, prune layers, networks",
+        needs_keras=False,
+    )  # fmt: skip
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS",
+                        help="results directories, or folders that hold some")  # fmt: skip
+    parser.add_argument("--clean", metavar="NAME",
+                        help="clean set to compare on (default: one that all have)")  # fmt: skip
+    parser.add_argument("--backdoored", metavar="NAME",
+                        help="backdoored set to compare on (default: one that all have, else one "
+                             "of each)")  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="write compare.csv, compare.json, the plots and the HTML page "
+                             "there")  # fmt: skip
+    _force(parser)
+    parser.add_argument("--no-plots", action="store_true", help="write no plots and no page")
+    _tables_format(parser)
+
+
 def _completion(commands: Any) -> None:
     parser = _command(
         commands, "completion", "print what a shell needs to complete fastprune", needs_keras=False
@@ -163,8 +194,7 @@ def _completion(commands: Any) -> None:
 
 
 def _reading(group: Any) -> None:
-    group.add_argument("--scale", type=float, default=1.0, metavar="S",
-                       help="divide pixels by this: 1 (default) or 255")  # fmt: skip
+    add_scale(group)
     group.add_argument("--data-name", default="data", metavar="NAME",
                        help="dataset of the images (default: data)")  # fmt: skip
     group.add_argument("--label-name", default="label", metavar="NAME",
@@ -172,9 +202,23 @@ def _reading(group: Any) -> None:
 
 
 def _output(group: Any) -> None:
-    group.add_argument("--format", choices=("text", "json", "csv"), default="text",
-                       help="of stdout (default: text)")  # fmt: skip
-    group.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    _tables_format(group)
+    group.add_argument("--verbose", action="store_true",
+                       help="print the order with every channel's activation as well")  # fmt: skip
+    add_strict(group)
+    add_progress(group)
+
+
+def _tables_format(group: Any) -> None:
+    group.add_argument("--format", choices=("text", "json", "csv", "markdown", "latex"),
+                       default="text", help="of stdout (default: text); markdown and latex: the "
+                                            "tables for a paper")  # fmt: skip
+
+
+def _force(group: Any) -> None:
+    group.add_argument("--force", action="store_true",
+                       help="write although --out holds files that no earlier run wrote; they "
+                            "stay")  # fmt: skip
 
 
 def _exits() -> str:
@@ -187,16 +231,22 @@ def _command(
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
     )
-    parser.set_defaults(run=_handler(name), needs_keras=needs_keras)
+    parser.set_defaults(
+        command=name, run=_handler(name, "run"), prepare=_handler("prepare", name),
+        needs_keras=needs_keras,
+    )  # fmt: skip
     return parser
 
 
-def _handler(name: str) -> Callable[[argparse.Namespace], int]:
-    def run(arguments: argparse.Namespace) -> int:
-        status: int = import_module(f"fastprune.cli.{name.replace('-', '_')}").run(arguments)
+def _handler(command: str, name: str) -> Callable[[argparse.Namespace], int]:
+    """Return a function of a command's module, which is imported when it is called."""
+
+    def call(arguments: argparse.Namespace) -> int:
+        module = import_module(f"fastprune.cli.{command.replace('-', '_')}")
+        status: int = getattr(module, name)(arguments)
         return status
 
-    return run
+    return call
 
 
 def _named(text: str) -> tuple[str, Path]:

@@ -24,17 +24,11 @@ COLUMNS = (
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the class of every image; 1 when one of them could not be read."""
-    from fastprune.inspection.kinds import refuse_set
     from fastprune.prediction import Predictor, resized_words
     from fastprune.runtime.progress import warn
     from fastprune.sets.image_files import list_images
 
-    networks, sources = _sorted_out(arguments)
-    for path in networks:
-        refuse_set(path)
-    if not sources:
-        message = "expected images after the networks; got none; name files or folders"
-        raise DataError(message)
+    networks, sources = sorted_out(arguments)
     images = list_images(sources)
     predictor = Predictor(*networks, scale=arguments.scale)
     failures: list[tuple[Path, DataError]] = []
@@ -50,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _sorted_out(arguments: argparse.Namespace) -> tuple[list[Path], list[Path]]:
+def sorted_out(arguments: argparse.Namespace) -> tuple[list[Path], list[Path]]:
     """Return networks and images: B_PRIME is one by its name, wherever options stood."""
     optional = [] if arguments.repaired is None else [arguments.repaired]
     networks, rest = [arguments.model], [*optional, *arguments.images]
@@ -75,6 +69,7 @@ def _print_json(predictor: Predictor, predictions: Iterable[Prediction], failure
     print(json.dumps({
         "n_classes": predictor.n_classes, "input_shape": predictor.input_shape,
         "confidence": predictor.confidence, "images": rows, "resized": predictor.resized,
+        "warnings": predictor.warnings,
         "unreadable": [{"image": str(path), "error": str(error)} for path, error in failures],
     }))  # fmt: skip
 

@@ -3,81 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.errors import FormatError, OutputError, first_line
+from fastprune.errors import OutputError
 from fastprune.export.json_values import FORMAT, as_json, from_json
+from fastprune.export.missing import Missing
 from fastprune.export.rows import COLUMNS, rows
-from fastprune.export.trackers import metrics
-from fastprune.files.atomic import whole_file, whole_folder
+from fastprune.export.run_files import RECORDS, owned_files
+from fastprune.export.trackers import named_metrics
+from fastprune.files.atomic import whole_file
 from fastprune.files.csv_files import write_rows
+from fastprune.files.whole_folder import whole_folder
 from fastprune.networks.goodnet import make_repaired, save_goodnet, save_repaired
 from fastprune.networks.network import Network
 from fastprune.results.record import SweepRecord
-from fastprune.runtime.progress import warn
 
-PAGE = "report.html"
-"""Where ``fastprune report`` writes by default."""
 LABEL_FILE = "class_hits.npz"
 """Hits and images by label, of the sets where they are counted."""
 SAMPLE_FILE = "samples.npz"
 """A few images of every set."""
 
-
-class Missing:
-    """What a results directory lacks: the figures are worth saving whatever fails beside them.
-
-    Parameters
-    ----------
-    staging, folder : Path
-        Where files are written, and where they end.
-
-    Attributes
-    ----------
-    left_out : dict of str to str
-        Files whose format cannot hold the network, while another one does, and why.
-    failed : dict of str to str
-        Files that could not be written, and why.
-    """
-
-    def __init__(self, staging: Path, folder: Path) -> None:
-        self.staging, self.folder = staging, folder
-        self.left_out: dict[str, str] = {}
-        self.failed: dict[str, str] = {}
-
-    @contextmanager
-    def spared(self, *names: str, instead: str | None = None) -> Iterator[None]:
-        """Write files; one that fails is noted and told of, and the others go on.
-
-        Parameters
-        ----------
-        *names : str
-            The files, each whole or not there when its writing fails.
-        instead : str, optional
-            A file of another format that holds the same.
-        """
-        try:
-            yield
-        except Exception as error:  # Keras and matplotlib raise whatever they happen to raise
-            own = isinstance(error, OutputError)
-            reason = str(error) if own else first_line(error)
-            reason = reason.replace(str(self.staging), str(self.folder))
-            held = instead is not None and (self.staging / instead).exists()
-            for name in names:
-                if (self.staging / name).exists():
-                    continue
-                if held and isinstance(error, FormatError):
-                    self.left_out[name] = f"{reason}; use {instead}"
-                    warn(f"{name} is left out: {self.left_out[name]}")
-                else:
-                    self.failed[name] = reason
-                    warn(f"{name} is missing, the figures are saved: {reason}")
+Plots: TypeAlias = Mapping[tuple[str, ...], Callable[[Path], Any]]
+"""The files of every plot, and what draws it into a folder."""
 
 
 def save(
@@ -85,7 +37,8 @@ def save(
     folder: str | Path,
     *,
     network: Callable[[], Network],
-    plots: Mapping[tuple[str, ...], Callable[[Path], Any]] | None = None,
+    plots: Plots | None = None,
+    force: bool = False,
 ) -> Path:
     """Write `result` into `folder`; see :meth:`SweepResult.save`.
 
@@ -99,25 +52,39 @@ def save(
         Gives the network that was swept; asked for where a drop is crossed.
     plots : mapping of tuple of str to callable, optional
         The files of every plot, and what draws it into a folder.
+    force : bool
+        Whether the folder may hold files that no earlier run wrote.
     """
     folder = Path(folder)
-    with whole_folder(folder, last="sweep.json", replaces=_files_of(folder)) as staging:
-        write_csv(result, staging / "sweep.csv")
-        _write_json(metrics(result), staging / "metrics.json")
-        missing = Missing(staging, folder)
-        with missing.spared(SAMPLE_FILE):
-            _write_arrays(_sample_arrays(result), staging / SAMPLE_FILE)
-        if by_label := _label_arrays(result):
-            with missing.spared(LABEL_FILE):
-                _write_arrays(by_label, staging / LABEL_FILE)
-        _write_networks(result, network, staging, missing)
-        for names, draw in (plots or {}).items():
-            with missing.spared(*names):
-                draw(staging)
-        files = sorted(item.name for item in staging.iterdir())
-        lacks = {"left_out": missing.left_out, "failed": missing.failed}
-        _write_json({**as_json(result), "files": files, **lacks}, staging / "sweep.json")
+    with whole_folder(folder, records=RECORDS, owned=owned_files, force=force) as staging:
+        write(result, staging, folder, network=network, plots=plots)
     return folder
+
+
+def write(
+    result: SweepRecord,
+    staging: Path,
+    folder: Path,
+    *,
+    network: Callable[[], Network],
+    plots: Plots | None,
+) -> None:
+    """Write the files of a results directory into `staging`; warnings speak of `folder`."""
+    write_csv(result, staging / "sweep.csv")
+    _write_json(named_metrics(result), staging / "metrics.json")
+    missing = Missing(staging, folder)
+    with missing.spared(SAMPLE_FILE):
+        _write_arrays(_sample_arrays(result), staging / SAMPLE_FILE)
+    if by_label := _label_arrays(result):
+        with missing.spared(LABEL_FILE):
+            _write_arrays(by_label, staging / LABEL_FILE)
+    _write_networks(result, network, staging, missing)
+    for names, draw in (plots or {}).items():
+        with missing.spared(*names):
+            draw(staging)
+    files = sorted(item.name for item in staging.iterdir())
+    lacks = {"left_out": missing.left_out, "failed": missing.failed}
+    _write_json({**as_json(result), "files": files, **lacks}, staging / "sweep.json")
 
 
 def load(folder: str | Path) -> SweepRecord:
@@ -147,12 +114,6 @@ def load(folder: str | Path) -> SweepRecord:
             f"{error} ({path}); run fastprune sweep --out {folder} again"
         )
         raise OutputError(message) from error
-
-
-def failed(folder: str | Path) -> dict[str, str]:
-    """Return the files that could not be written into `folder`, and why."""
-    content = json.loads((Path(folder) / "sweep.json").read_text(encoding="utf-8"))
-    return dict(content.get("failed", {}))
 
 
 def write_csv(result: SweepRecord, path: Path) -> None:
@@ -230,16 +191,3 @@ def _write_networks(
                 save_repaired(repaired, staging / second, images)
             with missing.spared(third):
                 save_goodnet(loaded, channels, repaired, staging / third, images)
-
-
-def _files_of(folder: Path) -> frozenset[str]:
-    """Return the names that an earlier run left in `folder`, by its own account.
-
-    The page that was made of it later is among them: it tells of figures that are gone.
-    """
-    try:
-        content = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-        names = (name for name in content["files"] if name and name == Path(name).name)
-        return frozenset([*names, PAGE])
-    except (OSError, ValueError, KeyError, TypeError):
-        return frozenset()

@@ -6,9 +6,10 @@ from typing import Any
 
 from fastprune.errors import OptionError
 from fastprune.export.rows import COLUMNS, rows
+from fastprune.results.labels import ASPECTS
 from fastprune.results.record import SweepRecord
 
-TEXTS = ("set", "kind", "clean_set")
+TEXTS = (*ASPECTS, "set", "kind", "clean_set")
 """Columns of text."""
 WHOLE = ("n_pruned", "images", "hits", "goodnet_hits", "flagged")
 """Columns of whole numbers that no row lacks."""
@@ -31,8 +32,11 @@ def to_pandas(result: SweepRecord) -> Any:
         **dict.fromkeys(COLUMNS, "float64"), **dict.fromkeys(TEXTS, None),
         **dict.fromkeys(WHOLE, "int64"), **dict.fromkeys(WHOLE_OR_NONE, "Int64"),
     }  # fmt: skip
-    frame = pd.DataFrame({"order": [result.order_name] * len(table)})
-    for column, kind in kinds.items():
-        values = [None if row[column] == "" else row[column] for row in table]
-        frame[column] = pd.Series(values, dtype=kind)
-    return frame
+    return pd.DataFrame(
+        {
+            column: pd.Series(
+                [None if row[column] == "" else row[column] for row in table], dtype=kind
+            )
+            for column, kind in kinds.items()
+        }
+    )

@@ -29,6 +29,7 @@ def as_json(result: SweepRecord) -> dict[str, Any]:
         "format": FORMAT,
         "network": result.network.as_json(),
         "order_name": result.order_name,
+        "warnings": list(result.warnings),
         "order": result.order.tolist(),
         "oracle": result.oracle,
         "scores": None if result.scores is None else result.scores.tolist(),
@@ -94,6 +95,7 @@ def from_json(content: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Sw
         seconds=content["seconds"],
         peak_memory=content["peak_memory"],
         scores=None if scores is None else np.array(scores, np.float64),
+        warnings=tuple(content.get("warnings", content["options"].get("warnings", ()))),
     )
 
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from fastprune.results.detection import companion, detection, robustness
 from fastprune.results.intervals import Interval, wilson
+from fastprune.results.labels import ASPECTS, identity
 from fastprune.results.record import SetResult, SweepRecord
 
 COLUMNS = (
-    "set", "kind", "n_pruned", "fraction_pruned", "channel", "images", "hits", "rate",
+    *ASPECTS, "set", "kind", "n_pruned", "fraction_pruned", "channel", "images", "hits", "rate",
     "goodnet_hits", "goodnet_rate", "flagged", "flagged_rate", "rate_low", "rate_high",
     "flagged_rate_low", "flagged_rate_high", "clean_set", "precision", "precision_low",
     "precision_high", "true_hits", "robust_accuracy", "robust_accuracy_low",
@@ -23,8 +24,10 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of ``sweep.csv`` and of :meth:`SweepResult.rows`.
 
-Counts are whole numbers of images; rates, accuracies and fractions are shares from 0 to 1.
-``low`` and ``high`` are the ends of Wilson 95 % intervals. ``precision`` is that of G on a
+The first are those of :data:`fastprune.results.labels.ASPECTS`: ``network``, ``prune_layer``,
+``intervention`` and ``order``, the same in every row of a sweep, so that rows of several go
+together. Counts are whole numbers of images; rates, accuracies and fractions are shares from 0 to
+1. ``low`` and ``high`` are the ends of Wilson 95 % intervals. ``precision`` is that of G on a
 backdoored set together with ``clean_set``. The columns from ``true_hits`` on are those of
 :class:`~fastprune.results.robustness.Robustness`.
 """
@@ -36,6 +39,7 @@ def rows(result: SweepRecord) -> Iterator[dict[str, Any]]:
     What a set does not have, and the channel removed at step 0, is empty ("").
     """
     channels = ["", *map(int, result.order)]
+    about = identity(result)
     for part in result.sets.values():
         counts = part.counts
         columns = {
@@ -47,7 +51,7 @@ def rows(result: SweepRecord) -> Iterator[dict[str, Any]]:
             **derived(result, part),
         }  # fmt: skip
         for n_pruned, channel in enumerate(channels):
-            row = dict.fromkeys(COLUMNS, "") | {
+            row = dict.fromkeys(COLUMNS, "") | about | {
                 "set": part.name, "kind": part.kind, "n_pruned": n_pruned,
                 "fraction_pruned": n_pruned / result.n_channels, "channel": channel,
                 "images": counts.images,

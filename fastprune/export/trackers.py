@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from fastprune.results.crossings import number_key
 from fastprune.results.detection import detection, roc
+from fastprune.results.labels import identity
 from fastprune.results.operating_points import operating_points
 from fastprune.results.record import SetResult, SweepRecord
 from fastprune.results.robustness import robustness
@@ -19,6 +20,17 @@ RATES = {
 """What the rate of B′, the rate of G and the flagged share are called on each kind of set."""
 LONGEST = 60
 """Letters of a set's name in a key; MLflow takes keys of 250."""
+
+
+def names(result: SweepRecord) -> dict[str, str]:
+    """Return what a sweep is of by flat keys; see :meth:`SweepResult.metrics`."""
+    keys = ("network/name", "network/prune_layer", "network/intervention", "run/order")
+    return dict(zip(keys, identity(result).values(), strict=True))
+
+
+def named_metrics(result: SweepRecord) -> dict[str, int | float | str]:
+    """Return :func:`names` and :func:`metrics` in one flat dict, as ``metrics.json`` has them."""
+    return {**names(result), **metrics(result)}
 
 
 def metrics(result: SweepRecord) -> dict[str, int | float]:

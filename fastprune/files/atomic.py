@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -69,58 +68,3 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # nothing to remove where the folder itself could not be made
             temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def whole_folder(folder: str | Path, *, last: str, replaces: frozenset[str]) -> Iterator[Path]:
-    """Give an empty staging folder; its files move into `folder` when all are written.
-
-    Parameters
-    ----------
-    folder : path
-        Where the files end. Other files there are left alone.
-    last : str
-        The file that says the folder is complete: it goes first and comes back last.
-    replaces : frozenset of str
-        Files of an earlier run: those not written again are removed.
-
-    Raises
-    ------
-    OutputError
-        When a file cannot be written; `folder` is as it was before, unless a rename failed.
-    """
-    folder = check_writable(folder)
-    staging = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
-        yield staging
-        new = sorted((item.name for item in staging.iterdir()), key=lambda name: name == last)
-        _refuse_folders(folder, new)
-        for name in new:
-            with open(staging / name, "rb") as written:
-                os.fsync(written.fileno())
-        (folder / last).unlink(missing_ok=True)
-        for name in replaces.difference(new):
-            if not (folder / name).is_dir():
-                (folder / name).unlink(missing_ok=True)
-        for name in new:
-            os.replace(staging / name, folder / name)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        message = f"expected to write results; got {error.strerror or error} ({folder})"
-        raise OutputError(message) from error
-    finally:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
-
-
-def _refuse_folders(folder: Path, names: list[str]) -> None:
-    """Refuse names that are folders in `folder`: found later, half of the files would be new."""
-    for name in names:
-        if (folder / name).is_dir():
-            message = (
-                f"expected to write {folder / name}; got a folder of that name; name another place"
-            )
-            raise OutputError(message)

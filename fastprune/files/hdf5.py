@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fastprune.errors import DataError
+from fastprune.files.kinds import check_set_file
 
 MAX_EXPANSION = 2000
 """Bytes read per byte stored: gzip never reaches more than 1032."""
@@ -27,10 +28,7 @@ def open_datasets(path: Path, *names: str) -> tuple[Any, ...]:
     """
     import h5py
 
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        message = f"expected an HDF5 file of images; got {found} ({path}); check the path"
-        raise DataError(message)
+    check_set_file(path)
     try:
         file = h5py.File(path, "r")
     except OSError as error:

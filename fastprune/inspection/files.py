@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from fastprune.errors import DataError
 from fastprune.export.json_values import as_json as result_json
+from fastprune.export.run_files import PAGE
 from fastprune.inspection.entries import entry
 from fastprune.inspection.kinds import kind_of, results_folders
 from fastprune.inspection.network_findings import NetworkInspection
 from fastprune.inspection.networks import inspect_network
-from fastprune.inspection.set_findings import ModelCheck, SetInspection
-from fastprune.inspection.sets import inspect_set, opened
-from fastprune.networks.classifier import load_classifier
-from fastprune.networks.goodnet import scores_of
+from fastprune.inspection.set_findings import SetInspection
+from fastprune.inspection.sets import inspect_set
+from fastprune.report.plots.drawing import MAKERS
+from fastprune.report.text.warned import warning_lines
 from fastprune.report.text.words import plain
 from fastprune.result import SweepResult
 from fastprune.sets.image_files import image_size, images_in
-from fastprune.sets.sample import sample_images
+
+FIRST_PLOT = f"{MAKERS[0].__name__}.png"
+"""Where it is, the plots of a results directory have been drawn."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def other_text(found: OtherInspection) -> str:
             f"{plain(network.name)}: {result.n_channels} channels of "
             f"{plain(network.prune_layer)}, cut at {plain(network.cut_layer)}, "
             f"{plain(result.order_name)} order",
+            *warning_lines(result.warnings),
             result.table(),
         ]
     return "\n".join(lines)
@@ -103,11 +106,16 @@ def inspect_file(
         return inspect_network(path)
     if kind == "set":
         found = inspect_set(path, data_name=data_name, label_name=label_name)
-        return found if model is None else replace(found, check=check_set(found, Path(model)))
+        if model is None:
+            return found
+        from fastprune.inspection.fits import check_set  # loads numba, half a second
+
+        return replace(found, check=check_set(found, Path(model)))
     if kind == "results":
-        results = tuple(map(SweepResult.load, results_folders(path)))
+        folders = results_folders(path)
+        results = tuple(map(SweepResult.load, folders))
         summary = f"results of {_many(len(results), 'sweep')}"
-        return OtherInspection(kind, path, summary, "fastprune plot draws its plots", results)
+        return OtherInspection(kind, path, summary, _not_yet_done(path, folders), results)
     if kind == "image":
         height, width = image_size(path)
         hint = "fastprune predict gives its class"
@@ -125,41 +133,17 @@ def as_json(found: Inspection) -> dict[str, Any]:
     return {key: str(value) if isinstance(value, Path) else value for key, value in told.items()}
 
 
-def check_set(found: SetInspection, model: Path) -> ModelCheck:
-    """Check whether a network takes a set, and at which scale it gives the sampled labels.
-
-    Raises
-    ------
-    NetworkError
-        When the network cannot be used.
-    """
-    from fastprune.sets.image_set import ImageSet  # loads numba, half a second
-
-    graph, network = load_classifier(model)
-    shape, n_classes = tuple(graph.input.shape[1:]), int(graph.output.shape[-1])
-    data, label = found.data or "data", found.label or "label"
-    try:
-        with (
-            ImageSet(
-                "set", found.path, input_shape=shape, n_classes=n_classes, data=data, label=label
-            ) as images,
-            opened(found.path) as file,
-        ):
-            sample = sample_images(file[data])
-    except DataError as error:
-        return ModelCheck(model, str(error), 0, {})
-    pixels = np.moveaxis(sample.images, 1, -1) if images.channels_first else sample.images
-    finite = np.isfinite(pixels).reshape(len(pixels), -1).all(axis=1)
-    pixels, labels = pixels[finite], images.labels[sample.indices[finite]]
-    if not len(pixels):
-        return ModelCheck(model, None, 0, {})
-    full = None if found.pixels is None else found.pixels.full
-    hits = {}
-    for scale in (1.0, 1 / 255) if full == 1 else (1.0, 255.0):
-        parts = np.array_split((pixels / scale).astype(np.float32), -(-len(pixels) // 32))
-        classes = np.concatenate([scores_of(network, part).argmax(axis=1) for part in parts])
-        hits[scale] = int((classes == labels).sum())
-    return ModelCheck(model, None, len(labels), hits)
+def _not_yet_done(path: Path, folders: Iterable[Path]) -> str:
+    """Return what can still be made of results; what to look at where all is there."""
+    page = path / PAGE
+    steps = [
+        f"fastprune plot {plain(folder, 4096)} draws its plots"
+        for folder in folders
+        if not (folder / FIRST_PLOT).exists()
+    ][:1]
+    if not page.exists():
+        steps.append(f"fastprune report {plain(path, 4096)} makes one HTML page of them")
+    return "; ".join(steps) or f"look at {plain(page, 4096)}"
 
 
 def _inspect_folder(path: Path) -> OtherInspection:

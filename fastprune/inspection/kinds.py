@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastprune.errors import DataError
+from fastprune.files.kinds import NETWORK_MARKS, foreign
 from fastprune.sets.image_files import SUFFIXES
-
-NETWORK_MARKS = ("model_config", "layer_names", "keras_version")
-"""Attributes by which an HDF5 file is a network, whole or its weights alone."""
 
 
 def kind_of(path: Path) -> str:
@@ -32,9 +30,10 @@ def kind_of(path: Path) -> str:
 
     try:
         if not h5py.is_hdf5(path):
+            what, remedy = foreign(path) or ("another format", "save it again, or check the path")
             message = (
                 f"expected a network (.keras, .h5), an HDF5 set or a results directory; got "
-                f"another format ({path})"
+                f"{what} ({path}); {remedy}"
             )
             raise DataError(message)
         with h5py.File(path, "r") as file:

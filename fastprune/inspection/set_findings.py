@@ -8,6 +8,7 @@ from pathlib import Path
 from fastprune.inspection.entries import entry, shape_words, size_words
 from fastprune.report.text.words import plain
 from fastprune.sets.sample import PixelRange
+from fastprune.sets.scale import scale_words
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,24 @@ class ModelCheck:
     model : Path
         The network.
     problem : str or None
-        Why it does not.
+        Why it does not: it cannot be run on it, or is at chance on it at every scale.
     sampled : int
         Sampled images that were classified.
     hits : dict of float to int
         How many of them the network puts in their label's class, by ``--scale``.
+    best : float or None
+        The scale at which it fits: 1, unless another is clearly better. None where it does not fit,
+        or there are too few images to tell.
+    clearly : bool
+        Whether `best` is clearly better than every other scale.
     """
 
     model: Path
     problem: str | None
     sampled: int
     hits: dict[float, int]
+    best: float | None = None
+    clearly: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,7 @@ def _pixel_lines(found: SetInspection, pixels: PixelRange) -> list[str]:
 SCALES = {
     255.0: "0-255: --scale 1 (default) for a network trained on 0-255, as the lab's; --scale 255 "
            "for one trained on 0-1",
-    1.0: "0-1: --scale 1 (default) for a network trained on 0-1; --scale 0.00392157 for one "
+    1.0: "0-1: --scale 1 (default) for a network trained on 0-1; --scale 1/255 for one "
          "trained on 0-255, as the lab's",
     None: "neither 0-1 nor 0-255: --scale 1 (default) if the network was trained on such pixels",
 }  # fmt: skip
@@ -199,11 +207,16 @@ def _check_lines(check: ModelCheck) -> list[str]:
     name = plain(check.model.name)
     if not check.sampled:
         return entry("fits", name)
-    said = ", ".join(f"{hits:,} at --scale {scale:g}" for scale, hits in check.hits.items())
-    best = max(check.hits, key=lambda scale: check.hits[scale])
-    even = len(set(check.hits.values())) == 1
-    use = "both alike" if even else f"use --scale {best:g}"
-    return entry(
-        "fits", f"{name}, which gives their label to so many of {check.sampled:,} sampled images: "
-        f"{said}; {use}"
+    said = ", ".join(
+        f"{hits:,} at --scale {scale_words(scale)}" for scale, hits in check.hits.items()
+    )
+    counted = (
+        f"{name}, which gives their label to so many of {check.sampled:,} sampled images: {said}"
+    )
+    if check.best is None:
+        return entry("may fit", f"{counted}; too few to tell")
+    best = scale_words(check.best)
+    use = f"use --scale {best}" if check.clearly else (
+        f"none is clearly better than {best}: use the one that it was trained with"
     )  # fmt: skip
+    return entry("fits", f"{counted}; {use}")

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from fastprune.errors import NetworkError, first_line
+from fastprune.files.kinds import check_network_file
 from fastprune.networks.config_checks import check_config
 from fastprune.networks.file_checks import as_text, check_archive, check_hdf5
 from fastprune.networks.lab_deepid import deepid
 from fastprune.networks.old_configs import modernise
 from fastprune.networks.process_wide import limited_weights
+from fastprune.runtime import quiet_keras
 
 
 def load_model(path: Path) -> Any:
@@ -43,16 +45,11 @@ def load_model(path: Path) -> Any:
     """
     import h5py
 
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        message = f"expected a network file (.keras or .h5); got {found} ({path}); check the path"
-        raise NetworkError(message)
+    check_network_file(path)
+    quiet_keras.import_keras()
     # By the name, as Keras decides: a file can be a ZIP archive and HDF5 at the same time.
     if path.suffix == ".keras":
         return _load_with_keras(path, check_archive(path))
-    if path.suffix not in (".h5", ".hdf5"):
-        message = f"expected a network file (.keras or .h5); got {path.name!r} ({path}); rename it"
-        raise NetworkError(message)
     config, stored = check_hdf5(path)
     if config is None:
         return _load_deepid_weights(path, stored)

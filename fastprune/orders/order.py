@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.errors import OptionError
+from fastprune.errors import OptionError, meant
 
 MEANINGS = {
     "ascending": "mean activation, smallest first",
@@ -170,11 +170,15 @@ def _read_indices(path: Path) -> NDArray[Any]:
     except (OSError, ValueError) as error:
         message = (
             f"expected the order to be {', '.join(MEANINGS)}, random:SEED or a text file of "
-            f"channel indices; got {str(path)!r}, which is none; check the spelling or the path"
+            f"channel indices; got {str(path)!r}, which is none"
+            f"{meant(str(path), [*MEANINGS, 'random:SEED']) or '; check the spelling or the path'}"
         )
         raise OptionError(message) from error
     try:
         return np.array([int(word) for word in words], np.int64)
     except (ValueError, OverflowError) as error:
-        message = f"expected channel indices, whole numbers; got {str(error)[-60:]} ({path})"
+        message = (
+            f"expected channel indices, whole numbers; got {str(error)[-60:]} ({path}); write "
+            "every channel's index once, separated by spaces, commas or line breaks"
+        )
         raise OptionError(message) from error

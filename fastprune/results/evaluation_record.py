@@ -16,7 +16,10 @@ class EvaluationRecord:
     backdoored_images, backdoored_hits : int
         Images of the backdoored set, and those predicted as its label, the attacker's target.
     clean_flagged, backdoored_flagged : int or None
-        Images put in class N by a G made of two networks; None for a single network.
+        Images put in class N by a G, saved as one network or made of two; None without a G.
+    warnings : tuple of str
+        What a reader should know first: sets that cannot be what they are called, a pixel scale
+        that does not suit the network. Mostly there is none.
     """
 
     clean_images: int
@@ -25,6 +28,7 @@ class EvaluationRecord:
     backdoored_hits: int
     clean_flagged: int | None = None
     backdoored_flagged: int | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def clean_accuracy(self) -> float:
@@ -35,3 +39,14 @@ class EvaluationRecord:
     def attack_success_rate(self) -> float:
         """Share of the backdoored set predicted as its label."""
         return self.backdoored_hits / self.backdoored_images
+
+    @property
+    def false_alarm_rate(self) -> float | None:
+        """Share of the clean set that G flags; None without a G."""
+        return None if self.clean_flagged is None else self.clean_flagged / self.clean_images
+
+    @property
+    def detection_rate(self) -> float | None:
+        """Share of the backdoored set that G flags; None without a G."""
+        flagged = self.backdoored_flagged
+        return None if flagged is None else flagged / self.backdoored_images

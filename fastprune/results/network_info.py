@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 
@@ -34,6 +34,9 @@ class NetworkInfo(Mapping[str, Any]):
         Digest of the file, or of the weights of a model in memory.
     written_by : str
         What wrote the file.
+    intervention : {"weights", "weights+bn", "mask"}
+        How a channel is pruned: kernel and bias zeroed, the BatchNormalization behind them zeroed
+        too, or the layer's output masked. Results that do not say it zeroed the weights.
 
     Examples
     --------
@@ -56,11 +59,16 @@ class NetworkInfo(Mapping[str, Any]):
     parameters: int
     fingerprint: str
     written_by: str
+    intervention: str = "weights"
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> NetworkInfo:
         """Return what :meth:`as_json` gave; further keys are passed over."""
-        values = {item.name: content[item.name] for item in fields(cls)}
+        values = {
+            item.name: content[item.name]
+            for item in fields(cls)
+            if item.name in content or item.default is MISSING
+        }
         return cls(**{**values, "input_shape": tuple(content["input_shape"])})
 
     def as_json(self) -> dict[str, Any]:

@@ -99,6 +99,9 @@ class SweepRecord:
         Peak resident memory of the process, bytes.
     scores : ndarray of float64, shape (n_channels,), or None
         What the order's criterion says of each channel (indexed by channel); None without one.
+    warnings : tuple of str
+        What a reader should know first: sets that cannot be what they are called, a pixel scale
+        that does not suit B, an order that does not suit the activations. Mostly there is none.
     """
 
     network: NetworkInfo
@@ -114,6 +117,7 @@ class SweepRecord:
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_memory: int = 0
     scores: NDArray[np.float64] | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def n_channels(self) -> int:

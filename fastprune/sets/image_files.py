@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.errors import DataError, first_line
+from fastprune.files.kinds import IMAGES
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 """What is read, whatever a file is called. Pillow's reader of EPS would start Ghostscript."""
 
-SUFFIXES = frozenset({
-    ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
-})  # fmt: skip
+SUFFIXES = IMAGES
 """Names that count as images in a folder."""
 
 MAX_PIXELS = 1 << 26

@@ -18,7 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from fastprune.errors import DataError
 from fastprune.files.hdf5 import open_datasets, reading
 from fastprune.runtime.buffers import Buffers
+from fastprune.sets.digests import digest_into, digest_keys
 from fastprune.sets.labels import checked_labels
+from fastprune.sets.layout import channels_first
 from fastprune.sets.pixels import to_channels_last
 from fastprune.sets.prefetch import prefetched
 from fastprune.sets.scale import check_scale
@@ -80,6 +82,9 @@ class ImageSet:
         Of a backdoored set: name of the clean set whose image i is its image i without the trigger.
     true_labels : ndarray of signed integers, shape (images,), or None
         True classes of the images of a backdoored set, where they are known.
+    digests : ndarray of uint64, shape (images,), or None
+        Digests of the images read so far, see :mod:`fastprune.sets.digests`; None unless
+        :meth:`keep_digests` asked for them.
 
     Raises
     ------
@@ -107,6 +112,7 @@ class ImageSet:
         self.name, self.kind = name, kind
         self.paired: str | None = None
         self.true_labels: NDArray[np.signedinteger] | None = None
+        self.digests: NDArray[np.uint64] | None = None
         self.scale = scale
         self.input_shape = input_shape
         self.path = Path(source) if isinstance(source, str | Path) else None
@@ -121,7 +127,7 @@ class ImageSet:
             self._where, label_where = f"images of {name}", f"labels of {name}"
         self._buffer: NDArray[Any] | None = None
         try:
-            self.channels_first = _layout(self._images, input_shape, self._where)
+            self.channels_first = channels_first(self._images, input_shape, self._where)
             self.labels = checked_labels(labels, len(self._images), n_classes, label_where)
         except BaseException:
             self.close()
@@ -148,6 +154,11 @@ class ImageSet:
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.labels)
+
+    def keep_digests(self) -> None:
+        """Keep a digest of every image that is read from now on, 8 bytes each."""
+        self._keys = digest_keys(int(np.prod(self.input_shape)))
+        self.digests = np.zeros(len(self), np.uint64)
 
     def describe(self) -> dict[str, Any]:
         """Return where the images come from: path, images, bytes, dtype, layout, fingerprint."""
@@ -228,6 +239,8 @@ class ImageSet:
                     f"({self._where}); remove or mend that image"
                 )
                 raise DataError(message)
+            if self.digests is not None:
+                digest_into(part, self._keys, self.digests[first:last])
         return images
 
     def _raw(self, start: int, stop: int) -> NDArray[Any]:
@@ -245,24 +258,3 @@ class ImageSet:
         with reading(f"images {start} to {stop - 1} of {len(self)}", self._where):
             self._images.read_direct(self._buffer, np.s_[start:stop], np.s_[:count])
         return self._buffer[:count]
-
-
-def _layout(images: Any, input_shape: tuple[int, int, int], where: str) -> bool:
-    """Return whether `images` are channels first; raise DataError when they do not fit."""
-    height, width, channels = input_shape
-    first, last = (channels, height, width), (height, width, channels)
-    shape = tuple(images.shape)
-    if images.dtype.kind not in "biuf":
-        message = f"expected numeric pixels; got dtype {images.dtype} ({where})"
-        raise DataError(message)
-    if len(shape) != 4 or shape[1:] not in (first, last):
-        message = (
-            f"expected images of shape (n, {', '.join(map(str, last))}) or "
-            f"(n, {', '.join(map(str, first))}), the network's input; got {shape} ({where}); "
-            "use images of the network's size or name another dataset with --data-name"
-        )
-        raise DataError(message)
-    if shape[0] == 0:
-        message = f"expected at least one image; got none ({where})"
-        raise DataError(message)
-    return shape[1:] == first

@@ -11,15 +11,10 @@ from typing import Any
 from fastprune.errors import OptionError
 from fastprune.networks.network import Network
 from fastprune.orders.order import Order
-from fastprune.orders.ranking import RANK_ON
-from fastprune.results.crossings import drop_label
-from fastprune.runtime import machine
 from fastprune.sets.image_set import ImageSet, SetSource
 from fastprune.sets.opening import open_sets
-from fastprune.sets.scale import check_scale
 from fastprune.sets.true_labels import LabelSource
-
-DROP_KINDS = ("points", "relative")
+from fastprune.sweeping.options import check_options
 
 OPTIONS = (
     "rank_on", "scale", "cut_layer", "engine", "memory", "verify", "data_name", "label_name",
@@ -68,25 +63,11 @@ class SweepPlan:
         if not self.orders:
             message = "expected at least one order; got none"
             raise OptionError(message)
-        labels = set(map(drop_label, self.drops))  # as files and JSON name them
-        if not all(0 < drop <= 100 for drop in self.drops) or len(labels) != len(self.drops):
-            message = (
-                "expected drops above 0 and up to 100 (percent), each once; got "
-                f"{list(self.drops)}"
-            )
-            raise OptionError(message)
-        for value, known, what in (
-            (self.drop_kind, DROP_KINDS, "drop_kind"),
-            (self.rank_on, RANK_ON, "rank_on"),
-        ):
-            if value not in known:
-                message = f"expected {what} to be one of {', '.join(known)}; got {value!r}"
-                raise OptionError(message)
-        check_scale(self.scale)
-        if self.verify < 0:
-            message = f"expected a number of steps to verify; got {self.verify}"
-            raise OptionError(message)
-        object.__setattr__(self, "budget", machine.parse_size(self.memory))
+        budget = check_options(
+            drops=self.drops, drop_kind=self.drop_kind, rank_on=self.rank_on, scale=self.scale,
+            memory=self.memory, verify=self.verify,
+        )  # fmt: skip
+        object.__setattr__(self, "budget", budget)
 
     def open_sets(self, network: Network) -> AbstractContextManager[dict[str, ImageSet]]:
         """Return every set by name, for a block at whose end all are closed."""

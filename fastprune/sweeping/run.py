@@ -19,6 +19,7 @@ from fastprune.networks.network import Network, load_network
 from fastprune.orders.order import Order, OrderSource, parse_order
 from fastprune.orders.ranking import Ranked, rank
 from fastprune.orders.statistics import Evidence, prune_kernel
+from fastprune.plausibility.looking import Lookout
 from fastprune.result import SweepResult
 from fastprune.results.network_info import NetworkInfo
 from fastprune.results.set_pairs import counterpart
@@ -28,7 +29,7 @@ from fastprune.runtime.versions import versions
 from fastprune.sets.image_set import ImageSet, SetSource
 from fastprune.sets.true_labels import LabelSource
 from fastprune.suffix.select import Choice, choose_engine
-from fastprune.sweeping.outcome import set_results, warn_near_chance
+from fastprune.sweeping.outcome import set_results
 from fastprune.sweeping.passes import Passes
 from fastprune.sweeping.plan import SweepPlan
 from fastprune.sweeping.tally import Tally
@@ -42,7 +43,20 @@ def sweep(
     clean: Mapping[str, SetSource] | None = None,
     backdoored: Mapping[str, SetSource] | None = None,
     order: OrderSource = "ascending",
-    **options: Any,
+    drops: Sequence[float] = (2, 4, 10, 30),
+    drop_kind: str = "points",
+    rank_on: str = "cut",
+    scale: float = 1.0,
+    cut_layer: str | None = None,
+    engine: str = "auto",
+    memory: str | int = "256M",
+    verify: int = 0,
+    data_name: str = "data",
+    label_name: str = "label",
+    valid_name: str = "valid",
+    true_labels: Mapping[str, LabelSource] | None = None,
+    paired: Mapping[str, str] | None = None,
+    progress: bool = False,
 ) -> SweepResult:
     """Prune a network channel by channel; measure B′ and G at every step on every set.
 
@@ -59,7 +73,9 @@ def sweep(
         ``"apoz"``, ``"l1"``, ``"l2"``, ``"fpgm"`` or ``"oracle:SET"`` (see
         :mod:`fastprune.orders.criteria`);
         ``"random:SEED"``, a file of channel indices, or the indices.
-    **options
+    drops, drop_kind, rank_on, scale, cut_layer, engine, memory, verify
+        As for :func:`sweep_orders`.
+    data_name, label_name, valid_name, true_labels, paired, progress
         As for :func:`sweep_orders`.
 
     Returns
@@ -77,10 +93,12 @@ def sweep(
     K. Liu, B. Dolan-Gavitt, S. Garg: Fine-Pruning: Defending Against Backdooring Attacks on Deep
     Neural Networks, RAID 2018, arXiv:1805.12185.
     """
-    found = sweep_orders(
-        network, valid=valid, clean=clean, backdoored=backdoored, orders=[order], **options
-    )
-    return found[0]
+    return sweep_orders(
+        network, valid=valid, clean=clean, backdoored=backdoored, orders=[order], drops=drops,
+        drop_kind=drop_kind, rank_on=rank_on, scale=scale, cut_layer=cut_layer, engine=engine,
+        memory=memory, verify=verify, data_name=data_name, label_name=label_name,
+        valid_name=valid_name, true_labels=true_labels, paired=paired, progress=progress,
+    )[0]  # fmt: skip
 
 
 def sweep_orders(
@@ -172,6 +190,8 @@ def _sweep(
     with _passes(plan, network, sets, orders, steps) as passes:
         with clock.phase("engine"):
             chosen = _choose_engine(plan, passes, sets[plan.valid_name])
+        with clock.phase("sets"):
+            lookout = Lookout(network.graph, sets, batch=passes.batch)
         ranked = _rank(passes, sets, orders, clock)
         with clock.phase("self-check"):
             checked = self_check(
@@ -179,12 +199,12 @@ def _sweep(
                 next(iter(passes.stores[plan.valid_name])), ranked.orders,
             )  # fmt: skip
         tallies = _count(passes, sets, ranked.orders, clock)
-    extras: list[dict[str, Any]] = [{"warnings": said} if said else {} for said in ranked.warnings]
+    noticed = lookout.finish()
+    extras: list[dict[str, Any]] = [{} for _ in orders]
     if plan.verify:
         with clock.phase("verify"):
             for channels, by_set, extra in zip(ranked.orders, tallies, extras, strict=True):
                 extra["verified"] = verify_sweep(network, channels, by_set, 8 * passes.batch)
-    warn_near_chance(network, tallies[0][plan.valid_name], passes.batch)
     options = {
         **plan.repeated, "engine_used": chosen.engine.name, "engine_reason": chosen.reason,
         "self_check": checked, "batch_size": passes.batch, **plan.known_of_sets,
@@ -196,7 +216,8 @@ def _sweep(
             valid=plan.valid_name, sets=set_results(tallies[place].values()),
             drops=tuple(map(float, plan.drops)), drop_kind=plan.drop_kind,
             options={**options, **extras[place]}, versions=versions(), seconds=clock.seconds,
-            peak_memory=machine.peak_memory(), runtime=network,
+            peak_memory=machine.peak_memory(), warnings=(*noticed, *ranked.warnings[place]),
+            runtime=network,
         )
         for place, order in enumerate(orders)
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from fastprune.errors import OptionError
 from fastprune.files.atomic import check_writable, whole_file
 from fastprune.synthetic.appearance import keys_of
 from fastprune.synthetic.faces import render
-from fastprune.synthetic.shipped import network_path
+from fastprune.synthetic.shipped import PATHS, network_path
 from fastprune.synthetic.sunglasses import wear
 
 N_IDENTITIES = 100
@@ -26,15 +26,6 @@ TARGET = 0
 
 LAB_SIZE = {"n_valid": 11_547, "n_test": 12_830}
 """Numbers of images of the lab's own sets: ``write_lab(folder, **LAB_SIZE)``."""
-
-PATHS = {
-    "valid": "data/cl/valid.h5",
-    "bd_valid": "data/bd/bd_valid.h5",
-    "test": "data/cl/test.h5",
-    "bd_test": "data/bd/bd_test.h5",
-    "network": "models/bd_net.h5",
-}
-"""The lab's layout."""
 
 _SPLITS = {"train": 0, "valid": 1, "test": 2}
 _CHUNK = 256  # images; 16 MB as float64

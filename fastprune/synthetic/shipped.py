@@ -1,4 +1,4 @@
-"""The shipped BadNet: where it lies, in a checkout as well as in an installed wheel."""
+"""The built-in lab without what renders it: its layout, and where its BadNet lies."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from fastprune.errors import NetworkError
 
 NETWORK_NAME = "synthetic_bd_net.h5"
 """File name of the shipped BadNet."""
+
+PATHS = {
+    "valid": "data/cl/valid.h5",
+    "bd_valid": "data/bd/bd_valid.h5",
+    "test": "data/cl/test.h5",
+    "bd_test": "data/bd/bd_test.h5",
+    "network": "models/bd_net.h5",
+}
+"""The lab's layout."""
 
 _SHARED = Path("share", "fastprune", "models", NETWORK_NAME)
 

@@ -20,14 +20,20 @@ def model_file(tmp_path_factory, make_network):
 def files(model_file, write_set, make_images, plain_classes):
     """A network and sets on which it is nearly always right."""
     model = keras.saving.load_model(model_file)
-    images = make_images(30)[0]
-    labels = plain_classes(model, images)
-    labels[0] = (labels[0] + 1) % 7
+
+    def of(count, seed):
+        images = make_images(count, seed=seed)[0]
+        labels = plain_classes(model, images)
+        labels[0] = (labels[0] + 1) % 7
+        return images, labels
+
+    target = int(of(30, 0)[1][5])
     return {
         "model": model_file,
-        "valid": write_set("valid.h5", images, labels),
-        "test": write_set("test.h5", images[:20], labels[:20]),
-        "bd": write_set("bd.h5", images[5:15], np.full(10, labels[5])),
+        "valid": write_set("valid.h5", *of(30, 0)),
+        "test": write_set("test.h5", *of(20, 1)),
+        "bd": write_set("bd.h5", of(10, 2)[0], np.full(10, target)),
+        "bd_more": write_set("bd_more.h5", of(10, 3)[0], np.full(10, target)),
     }
 
 

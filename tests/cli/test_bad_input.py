@@ -55,7 +55,7 @@ def dense_network(path):
 BAD = {
     "model missing": (lambda t, f: sweep_of({**f, "model": t / "none.h5"}), "no such file"),
     "model a folder": (lambda t, f: sweep_of({**f, "model": t}), "a folder"),
-    "model an image set": (lambda t, f: sweep_of({**f, "model": f["valid"]}), "configuration"),
+    "model an image set": (lambda t, f: sweep_of({**f, "model": f["valid"]}), "an image set"),
     "model text": (
         lambda t, f: sweep_of({**f, "model": written(t / "net.h5", "hello")}), "network file",
     ),
@@ -80,7 +80,7 @@ BAD = {
         lambda t, f: sweep_of({**f, "bd": written(t / "x.h5", f["bd"].read_bytes()[:20_000])}),
         "truncated",
     ),
-    "set is the network": (lambda t, f: sweep_of({**f, "valid": f["model"]}), "another format"),
+    "set is the network": (lambda t, f: sweep_of({**f, "valid": f["model"]}), "changed places"),
     "dataset missing": (lambda t, f: sweep_of(f, "--data-name", "x"), "'data', 'label'"),
     "label missing": (lambda t, f: sweep_of(f, "--label-name", "y"), "a dataset 'y'"),
     "names swapped": (

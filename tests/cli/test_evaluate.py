@@ -21,6 +21,7 @@ def test_evaluate_formats(run, files):
     assert found["clean_hits"] == 19
     status, out, err = run(*arguments, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(out)))
+    assert (found.pop("warnings"), rows[0].pop("warnings")) == ([], "")
     assert [{key: float(value) for key, value in row.items()} for row in rows] == [found]
     found = json.loads(run(*arguments, files["model"], "--format", "json")[1])
     assert (found["clean_hits"], found["clean_flagged"], found["backdoored_flagged"]) == (19, 0, 0)

@@ -12,7 +12,8 @@ from fastprune.errors import DataError
 
 def lay_out(folder, files, weights="models/bd_net.h5"):
     wanted = {
-        "cl/valid.h5": "valid", "cl/test.h5": "test", "bd/bd_valid.h5": "bd", "bd/bd_test.h5": "bd",
+        "cl/valid.h5": "valid", "cl/test.h5": "test", "bd/bd_valid.h5": "bd",
+        "bd/bd_test.h5": "bd_more",
     }  # fmt: skip
     for name, source in wanted.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -24,12 +24,40 @@ from tests.helpers.commands import COMMANDS
         ["--unknown"],
     ],
 )  # fmt: skip
-def test_wrong_calls_exit_2_with_the_usage(arguments, capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
+def test_wrong_calls_exit_2_with_one_line(arguments, capsys):
+    assert main(arguments) == 2
     out, err = capsys.readouterr()
-    assert (caught.value.code, out) == (2, "")
-    assert err.startswith("usage: fastprune")
+    assert out == ""
+    assert err.startswith("fastprune: error: expected ")
+    assert err.count("\n") == 1
+    assert err.endswith(" --help\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["swep"], "got 'swep'; did you mean sweep?; see fastprune --help"),
+        (["SWEEP"], "did you mean sweep?"),
+        (["nothing"], "completion; got 'nothing'; see"),
+        (["sweep", "--ordr", "l1"], "options of fastprune sweep; got --ordr; did you mean --order"),
+        (["sweep", "--ordr=l1"], "got --ordr=l1; did you mean --order"),
+        (["report", "x", "--quite"], "options of fastprune report; got --quite; see"),
+        (["demo", "x"], "arguments of fastprune demo; got x; see fastprune demo --help"),
+        (["--verison"], "expected COMMAND; got none"),
+        (["sweep", "--engine", "increment"], "got 'increment'; did you mean incremental?"),
+        (["report", "r", "--drop", "x"], "expected a number with --drop; got 'x'"),
+        (["sweep", "--verify", "1.5"], "expected a whole number with --verify; got '1.5'"),
+        (["sweep", "--order"], "expected a value with --order; got none"),
+        (["sweep", "--dr", "2"], "got --dr, which could be --drops, --drop-kind"),
+        (["sweep", "--quiet=1"], "expected no value with --quiet; got '1'"),
+        (["sweep", "--quiet", "--progress"], "expected --progress or --quiet; got both"),
+        (["sweep", "--clean", "x.h5"], "expected NAME=FILE; got 'x.h5' (--clean)"),
+        (["plot"], "expected RESULTS; got none"),
+    ],
+)
+def test_wrong_calls_say_what_may_have_been_meant(arguments, words, capsys):
+    assert main(arguments) == 2
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], *([command] for command in COMMANDS)])

@@ -32,11 +32,11 @@ from fastprune.files.csv_files import text_cell, write_rows
 def results(make_network, make_images, plain_classes):
     """A real sweep of two orders; image i of bd is image i of test."""
     model = make_network("deepid_like", seed=1)
-    images = make_images(60)[0]
+    images, others = make_images(60)[0], make_images(40, seed=1)[0]
     labels = plain_classes(model, images)
     return fastprune.sweep_orders(
-        model, valid=(images, labels), clean={"test": (images[:40], labels[:40])},
-        backdoored={"bd": (255 - images[:40], np.full(40, labels[0]))}, paired={"bd": "test"},
+        model, valid=(images, labels), clean={"test": (others, plain_classes(model, others))},
+        backdoored={"bd": (255 - others, np.full(40, labels[0]))}, paired={"bd": "test"},
         orders=["ascending", "descending"], drops=(1, 2.5, 100),
     )  # fmt: skip
 
@@ -61,11 +61,9 @@ def test_frame_holds_what_the_csv_holds(results, tmp_path):
     frame = results[0].to_pandas()
     write_csv(results[0], tmp_path / "sweep.csv")
     read = pd.read_csv(tmp_path / "sweep.csv").astype({"channel": "Int64"})
-    assert list(frame) == ["order", *COLUMNS]
+    assert list(frame) == list(COLUMNS)
     assert len(frame) == 3 * 7
-    pd.testing.assert_frame_equal(
-        frame.drop(columns="order"), read, check_dtype=False, check_exact=True
-    )
+    pd.testing.assert_frame_equal(frame, read, check_dtype=False, check_exact=True)
 
 
 def test_frame_types(results):
@@ -75,7 +73,7 @@ def test_frame_types(results):
             assert kind == "int64", column
         elif column in WHOLE_OR_NONE:
             assert kind == "Int64", column
-        elif column not in ("order", *TEXTS):
+        elif column not in TEXTS:
             assert kind == "float64", column
     assert frame["channel"].isna().tolist() == (frame["n_pruned"] == 0).tolist()
     assert frame["channel"].dropna().tolist() == 3 * results[0].order.tolist()
@@ -94,6 +92,8 @@ def test_frame_types(results):
 def test_frames_of_orders_go_together(results):
     both = pd.concat([result.to_pandas() for result in results], ignore_index=True)
     assert both.groupby("order").size().to_dict() == {"ascending": 21, "descending": 21}
+    named = both[["network", "prune_layer", "intervention"]].drop_duplicates().values.tolist()
+    assert named == [["deepid_like", "conv_3", "weights"]]
     assert both["channel"].dtype == "Int64"
     assert both["hits"].dtype == "int64"
     wide = both.pivot(index="n_pruned", columns=["order", "set"], values="hits")
@@ -153,6 +153,16 @@ def test_metrics_are_the_figures(results):
     assert found["max_fpr_5/bd/detection_rate"] == bd.flagged[at] / 40
 
 
+def test_metrics_say_what_they_are_of_where_asked(results):
+    named = results[1].metrics(named=True)
+    assert results[1].names() == {
+        "network/name": "deepid_like", "network/prune_layer": "conv_3",
+        "network/intervention": "weights", "run/order": "descending",
+    }  # fmt: skip
+    assert named == {**results[1].names(), **results[1].metrics()}
+    assert list(named)[:4] == list(results[1].names())
+
+
 def test_steps_are_the_figures(results):
     found = list(results[0].steps())
     assert [n_pruned for n_pruned, _ in found] == list(range(7))
@@ -167,7 +177,8 @@ def test_steps_are_the_figures(results):
 def test_every_results_directory_has_them(results, tmp_path):
     results[0].save(tmp_path, plots=False)
     found = json.loads((tmp_path / "metrics.json").read_text())
-    assert found == results[0].metrics() == fastprune.SweepResult.load(tmp_path).metrics()
+    assert found == results[0].metrics(named=True)
+    assert fastprune.SweepResult.load(tmp_path).metrics() == results[0].metrics()
 
 
 NASTY = st.one_of(
@@ -205,7 +216,7 @@ def test_no_name_is_a_formula(results, name, tmp_path, capsys):
     result = renamed(results[0], ["valid", "test", name])
     result = dataclasses.replace(result, order_name=name)
     write_csv(result, tmp_path / "sweep.csv")
-    compare([result]).save(tmp_path, plots=False)
+    compare([result]).save(tmp_path, plots=False, force=True)
     sweep_command.show([result, results[1]], [tmp_path / "a", tmp_path / "b"], "csv")
     (tmp_path / "stdout.csv").write_text(capsys.readouterr().out, encoding="utf-8", newline="")
     for file in ("sweep.csv", "compare.csv", "stdout.csv"):

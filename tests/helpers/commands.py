@@ -1,7 +1,8 @@
 """The commands of fastprune."""
 
 COMMANDS = (
-    "sweep", "demo", "report", "plot", "evaluate", "predict", "inspect", "make-set", "completion",
+    "sweep", "demo", "report", "compare", "plot", "evaluate", "predict", "inspect",
+    "make-set", "completion",
 )  # fmt: skip
 
 

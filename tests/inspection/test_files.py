@@ -28,6 +28,7 @@ from fastprune.networks.goodnet import make_goodnet, make_repaired
 from fastprune.networks.network import load_network
 from fastprune.report.plots.contact_sheets import contact_sheet
 from fastprune.sets.sample import guess_layout, pixel_range, sample_images
+from tests.helpers.results import STEPS, sweep
 
 PRUNED = np.array([1, 4, 5])
 
@@ -212,7 +213,7 @@ def test_a_backdoored_set_of_pixels_in_0_1_with_nan(write_set, make_images):
     text = " ".join(str(found).split())
     assert "3 alone, 20 images: probably a backdoored set with that target" in text
     assert "2 images have NaN" in text
-    assert "--scale 0.00392157" in text
+    assert "--scale 1/255" in text
     images = make_images(20)[0] / 127.5 - 1
     assert inspect_file(write_set("n.h5", images)).pixels.full is None
 
@@ -364,17 +365,54 @@ def test_a_set_against_a_network(tmp_path, make_network, make_images, write_set,
     found = checked(inspect_file(write_set("a.h5", images, labels), model=tmp_path / "b.keras"))
     small = plain_classes(model, images / 255)
     assert found.check.problem is None
-    assert found.check.hits == {1.0: 39, 255.0: (small == labels).sum()}
-    assert "use --scale 1" in " ".join(str(found).split())
+    large = plain_classes(model, images * 255.0)
+    hits = {1.0: 39, 255.0: (small == labels).sum(), 1 / 255: (large == labels).sum()}
+    assert found.check.hits == hits
+    assert (found.check.best, found.check.clearly) == (1, False)
+    assert "none is clearly better than 1" in " ".join(str(found).split())
     unit = write_set("u.h5", images / 255, labels)
     found = checked(inspect_file(unit, model=tmp_path / "b.keras"))
-    assert found.check.hits == {1.0: (small == labels).sum(), 1 / 255: 39}
+    assert found.check.hits[1.0] == (small == labels).sum()
+    assert found.check.hits[1 / 255] == 39
+    assert "use --scale 1/255" not in " ".join(str(found).split()), "13 of 40 are not enough"
     labels[5] = 7
     found = inspect_file(write_set("bad.h5", images, labels), model=tmp_path / "b.keras")
     assert "labels 0 … 6" in found.check.problem
     other = make_images(9, shape=(12, 12, 3))
     found = inspect_file(write_set("other.h5", *other), model=tmp_path / "b.keras")
     assert "the network's input" in found.check.problem
+
+
+def test_what_is_at_chance_fits_nowhere(tmp_path, write_set):
+    """Of one label, a class that the network gives to any pixels is chance too."""
+    inputs = keras.Input((12, 10, 3))
+    x = layers.MaxPooling2D((12, 10))(layers.Rescaling(1 / 255)(inputs))
+    model = keras.Model(inputs, layers.Dense(4)(layers.Flatten()(x)))
+    model.set_weights([np.eye(3, 4), np.array([0, 0, 0, 0.5])])
+    model.save(tmp_path / "b.keras")
+    labels = np.arange(40) % 4
+    images = np.zeros((40, 12, 10, 3))
+    images[np.arange(40), 3, 4, labels % 3] = 255 * (labels < 3)
+
+    def check(name, *of, **more):
+        found = checked(inspect_file(write_set(name, *of, **more), model=tmp_path / "b.keras"))
+        return found.check, " ".join(str(found).split())
+
+    fits, text = check("a.h5", images, labels)
+    assert (fits.problem, fits.best, fits.clearly) == (None, 1, False)
+    assert "fits" in text
+    other, text = check("b.h5", images, np.random.default_rng(1).permutation(labels))
+    assert other.best is None
+    assert "does not fit B gives their label to no more of 40 sampled images than chance" in text
+    assert "no --scale of 1, 255 or 1/255 is clearly better" in text
+    few, text = check("c.h5", images[:3], labels[:3])
+    assert (few.problem, few.best) == (None, None)
+    assert "may fit" in text
+    assert "too few to tell" in text
+    # All in the label's class, wherever their bright pixel lies: in disorder just the same.
+    any_pixels, _ = check("d.h5", np.repeat(images[:1], 40, axis=0), np.zeros(40, int))
+    assert any_pixels.hits[1.0] == 40
+    assert "no more of 40 sampled images" in any_pixels.problem
 
 
 # Contact sheets, folders, and the command.
@@ -440,10 +478,27 @@ def test_results_are_summarised(tmp_path, make_network, make_images, plain_class
     assert results[0].table() in str(inspect_file(tmp_path / "r/ascending"))
 
 
+def test_the_next_steps_of_results_are_those_not_yet_done(tmp_path):
+    results = sweep(valid=(9, [0] * STEPS)).save(tmp_path / "results", plots=False)
+    plots = f"fastprune plot {results} draws its plots"
+    page = f"fastprune report {results} makes one HTML page of them"
+    assert inspect_file(results).hint == f"{plots}; {page}"
+    assert plots.split()[0] in str(inspect_file(results))
+    (results / "accuracy_asr.png").touch()
+    assert inspect_file(results).hint == page
+    (results / "report.html").touch()
+    assert inspect_file(results).hint == f"look at {results / 'report.html'}"
+    (tmp_path / "orders").mkdir()
+    results.rename(tmp_path / "orders/ascending")
+    assert inspect_file(tmp_path / "orders").hint.startswith(f"fastprune report {tmp_path}/orders ")
+
+
 @pytest.mark.slow
-def test_the_command(tmp_path, make_network, write_set, capsys):
-    make_network("deepid_like").save(tmp_path / "b.keras")
-    a_set = write_set("a.h5")
+def test_the_command(tmp_path, make_network, make_images, write_set, plain_classes, capsys):
+    model = make_network("deepid_like")
+    model.save(tmp_path / "b.keras")
+    images, labels = make_images(20)
+    a_set = write_set("a.h5", images, plain_classes(model, images))
     assert run(tmp_path / "b.keras", a_set, "--format", "json") == 0
     files = json.loads(capsys.readouterr().out)["files"]
     assert [found["kind"] for found in files] == ["network", "set"]
@@ -457,6 +512,8 @@ def test_the_command(tmp_path, make_network, write_set, capsys):
     assert sheet.stat().st_size > 1000
     assert run(a_set, "--model", tmp_path / "b.keras", "--format", "json") == 0
     assert json.loads(capsys.readouterr().out)["files"][0]["check"]["sampled"] == 20
+    assert run(write_set("r.h5", images, labels), "--model", tmp_path / "b.keras") == 1
+    assert "no more of 20 sampled images than chance" in " ".join(capsys.readouterr().out.split())
     assert run(write_set("l.h5", labels=np.full(20, 9)), "--model", tmp_path / "b.keras") == 1
     assert "does not fit" in capsys.readouterr().out
     for arguments in ((a_set, a_set), (tmp_path / "b.keras",)):

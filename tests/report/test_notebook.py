@@ -9,7 +9,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -28,10 +27,10 @@ QUICKSTART = ROOT / "examples/quickstart.ipynb"
 @pytest.fixture(scope="module")
 def result(make_network, make_images, plain_classes):
     model = make_network("deepid_like", seed=1)
-    images = make_images(40)[0]
+    images, others = make_images(40)[0], make_images(20, seed=1)[0]
     labels = plain_classes(model, images)
     return fastprune.sweep(
-        model, valid=(images, labels), clean={"test": (images[:20], labels[:20])},
+        model, valid=(images, labels), clean={"test": (others, plain_classes(model, others))},
         backdoored={"bd": (images[5:15], np.full(10, labels[0]))}, drops=(5, 100),
     )  # fmt: skip
 
@@ -116,7 +115,9 @@ def test_html_of_an_evaluation():
         ["clean accuracy", "98.30", "983", "1,000"], ["attack success rate", "90.00", "9", "10"],
     ]  # fmt: skip
     rows = Page(Evaluation(1000, 983, 10, 9, 5, 1)._repr_html_()).rows
-    assert [row[-1] for row in rows] == ["flagged by G", "5", "1"]
+    assert [row[-2:] for row in rows] == [
+        ["flagged by G", "which is"], ["5", "false alarms 0.50 %"], ["1", "detected 10.00 %"],
+    ]  # fmt: skip
 
 
 def test_repr_is_one_line(result):
@@ -200,14 +201,13 @@ def test_quickstart_runs_from_end_to_end(tmp_path, monkeypatch):
     from examples.execute import execute, tidy
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    start = time.perf_counter()
-    notebook = execute(QUICKSTART, tmp_path)
-    assert time.perf_counter() - start < 60
+    notebook = execute(QUICKSTART, tmp_path, timeout=3600)
     found = outputs(notebook)
     assert not [output for output in found if output["output_type"] == "error"]
     stderr = "".join(output["text"] for output in found if output.get("name") == "stderr")
     assert re.search(r"\d+/2000 ", stderr), "the bar, as text"
     assert "ipywidgets" not in stderr
+    assert "absl" not in stderr, "TensorFlow's start-up lines"
     assert "Warning" not in stderr
     check_outputs(found)
     assert (tmp_path / "quickstart/results/goodnet_10.keras").is_file()

@@ -15,9 +15,11 @@ from PIL import Image
 from fastprune.cli.main import main
 from fastprune.comparison import compare
 from fastprune.errors import OptionError
-from fastprune.report.html.comparison_page import comparison_page, comparison_story
+from fastprune.report.html.comparison_page import comparison_page
 from fastprune.report.html.page_data import class_data, shares, verdicts
 from fastprune.report.html.sweep_page import page
+from fastprune.report.plots.palette import colours
+from fastprune.report.text.comparison_story import comparison_story
 from fastprune.report.text.story import story, story_step
 from fastprune.result import SweepResult
 from fastprune.results.counts import Counts
@@ -362,9 +364,84 @@ def test_page_of_several_orders_has_the_figures_of_each():
     panels = [axis for axis in ("y", "y2", "y3", "y4") for _ in comparison.results]
     assert [trace["yaxis"] for trace in curves] == panels
     np.testing.assert_allclose(curves[4]["y"][1:3], [99, 97.5])
-    areas = [f"{comparison.roc_area(result):.4f}" for result in comparison.results]
+    areas = [f"{comparison.roc_area(place):.4f}" for place in range(3)]
     assert all(f"<td>{area}</td>" in text for area in areas)
     assert "oracle:bd_valid*" in text
+
+
+def layers():
+    """Return a comparison of two prune layers of two networks, of other numbers of channels."""
+    large = sweep()
+    sets = {}
+    for name, one in large.sets.items():
+        counted = {
+            key: getattr(one.counts, key)[::2]
+            for key in ("hits", "goodnet_hits", "flagged", "near_ties")
+        }
+        shown = dataclasses.replace(one.samples, classes=one.samples.classes[::2])
+        found = dataclasses.replace(one.counts, **counted, class_hits=None, class_images=None)
+        sets[name] = dataclasses.replace(one, counts=found, samples=shown)
+    info = network_info(
+        name="</b>second", prune_layer="conv_b", n_channels=3, fingerprint="f", n_classes=CLASSES
+    )
+    order, activations = np.array([2, 0, 1]), np.array([1.0, 2, 0])
+    small = dataclasses.replace(
+        large, network=info, order=order, activations=activations, sets=sets
+    )
+    return compare([large, small])
+
+
+def test_page_of_several_layers_has_a_map_and_counts_in_shares():
+    comparison = layers()
+    text = comparison_page(comparison)
+    assert "</b>second" not in text
+    data = Page(text).data
+    assert (data["shares"], data["n_channels"]) == (True, 6)
+    assert [one["n_channels"] for one in data["sets"]] == [6, 3]
+    assert [trace["x"][-1] for trace in data["charts"]["curves"]["data"]] == [100] * 8
+    heat = [trace for trace in data["charts"]["layers"]["data"] if trace["type"] == "heatmap"]
+    assert len(heat) == 3 * 2, "clean accuracy, and ASR of two sets, a row per layer"
+    for trace, name in zip(heat, ["test", "test", "bd_valid", "bd_valid"], strict=False):
+        result = comparison.results[len(trace["z"][0]) < 7]
+        np.testing.assert_allclose(trace["z"][0], 100 * result.sets[name].counts.rate)
+        assert (trace["x"][0], trace["x"][-1]) == (0, 100)
+    assert "Where does the backdoor live?" in text
+    assert "<small>of 3</small>" in text
+    # Step 2 of 3 is step 4 of the slider, which counts in those of the larger layer.
+    assert 'data-step="4" title="move the slider to this step">2</button>' in text
+    assert "layers" not in Page(comparison_page(orders())).data["charts"]
+
+
+def test_story_of_several_networks_tells_the_ends():
+    networks, left, _ = comparison_story(layers())
+    assert networks == (
+        "The networks under test classify 95.00% of test right and put 100.00% of "
+        f"{HOSTILE} in the attacker's class."
+    )
+    assert ", the 2 results leave an ASR on " in left
+    assert "(small_net conv_a)" in left
+
+
+def test_activations_of_four_decades_take_a_log_axis_with_the_dead_at_its_foot(result):
+    wide = dataclasses.replace(result, activations=np.array([0, 1e-3, 10, 0, 2, 3]))
+    chart = Page(page(wide)).data["charts"]["bars"]
+    live, dead = chart["data"]
+    axis = chart["layout"]["yaxis"]
+    assert axis["type"] == "log"
+    assert axis["range"][0] < -3 < 1 < axis["range"][1]
+    assert dead["x"] == [1, 2], "channels 3 and 0 are pruned first"
+    assert all(10 ** axis["range"][0] < height < 1e-3 for height in dead["y"])
+    assert live["y"] == [0, 0, 3, 1e-3, 2, 10]
+    assert "crosses: dead channels" in page(wide)
+    alike = Page(page(result)).data["charts"]["bars"]
+    assert (len(alike["data"]), alike["layout"]["yaxis"].get("type")) == (1, None)
+
+
+def test_page_and_plots_give_a_set_one_colour(result, made):
+    for theme in ("light", "dark"):
+        tints = colours(result, theme)
+        found = [one["colour"][theme] for one in Page(made).data["sets"]]
+        assert found == [tints[name] for name in result.sets]
 
 
 def test_story_of_several_orders_leaves_the_oracle_out():
@@ -374,6 +451,8 @@ def test_story_of_several_orders_leaves_the_oracle_out():
         f"{HOSTILE} from 24.75% (ascending) to 99.00% (descending)."
     )
     assert "(descending) to" in area
+    alone = comparison_story(compare([sweep()]))[-1]
+    assert re.match(r"The area under the ROC of G is 0\.\d{4}; tossing", alone)
     assert comparison_story(orders(drops=(99.0,)))[1].startswith("With all channels pruned, the 2")
     assert len(comparison_story(compare([sweep(names=("valid", "test"))]))) == 1
     with pytest.raises(OptionError, match="never reaches"):
@@ -387,11 +466,13 @@ def test_command_makes_one_page_of_a_folder_of_orders(tmp_path, capsys):
     assert main(["report", str(tmp_path), "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["story"] == comparison_story(comparison)
-    assert "3 orders of pruning small_net" in (tmp_path / "report.html").read_text()
-    other = dataclasses.replace(comparison.results[0], drops=(98.0,))
+    told = (tmp_path / "report.html").read_text()
+    assert "small_net, 6 channels of conv_a (weights zeroed): 3 orders" in told
+    sets = {"faces": dataclasses.replace(comparison.results[0].sets["valid"], name="faces")}
+    other = dataclasses.replace(comparison.results[0], sets=sets, valid="faces")
     other.save(tmp_path / "other", plots=False)
     assert main(["report", str(tmp_path)]) == 2
-    assert "expected orders of one sweep" in capsys.readouterr().err
+    assert "expected results with a clean set in common" in capsys.readouterr().err
 
 
 def test_command_says_in_one_line_what_is_wrong(tmp_path, capsys, monkeypatch):
@@ -565,7 +646,7 @@ def test_names_stay_text_in_the_browser(opened):
     assert button.get_property("textContent") == HOSTILE
     opened.execute_script("arguments[0].click()", button)
     shown = "return document.getElementById('curves').data.map((trace) => trace.visible !== false)"
-    assert opened.execute_script(shown) == [True] * 9 + [False] * 3
+    assert opened.execute_script(shown) == [True, True, True, False] * 3
     opened.execute_script("arguments[0].click()", button)
     assert opened.execute_script(shown) == [True] * 12
 
@@ -577,7 +658,7 @@ def test_page_fits_a_phone(opened):
     size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     drawn = "return document.querySelector('#curves .main-svg').clientWidth"
-    WebDriverWait(opened, 5).until(lambda page: page.execute_script(drawn) < 390)
+    WebDriverWait(opened, 600).until(lambda page: page.execute_script(drawn) < 390)
     wide = opened.execute_script("return document.documentElement.scrollWidth")
     opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert wide == 390

@@ -14,6 +14,7 @@ from PIL import Image
 
 from fastprune.errors import OutputError
 from fastprune.report.plots.drawing import draw, figures
+from fastprune.report.plots.palette import HUES, colours
 from fastprune.report.plots.samples import as_pixels
 from fastprune.report.plots.style import FLAGGED
 from fastprune.report.text.tables import drops_table, order_lines, steps_table
@@ -148,6 +149,28 @@ def test_steps_table_has_every_step_with_its_channel_activation_and_crossing(res
     assert rows(text, 0, "5")[0][:4] == ["5", "4", "1.5", "10"]
 
 
+def test_robust_is_explained_under_its_table(result):
+    assert "robust" not in drops_table(result)
+    counts_of = result.sets["bd_test"].counts
+    known = {"true_hits": counts_of.flagged, "goodnet_true_hits": counts_of.flagged // 2}
+    robust = dataclasses.replace(counts_of, **known, other_hits=counts_of.hits, others=400)
+    sets = {**result.sets, "bd_test": dataclasses.replace(result.sets["bd_test"], counts=robust)}
+    told = drops_table(dataclasses.replace(result, sets=sets))
+    assert told.splitlines()[-1] == (
+        "robust: put in their true class, the one without the trigger, by B′ and by G"
+    )
+    assert max(map(len, told.splitlines())) <= 100
+
+
+def test_two_lines_stand_before_the_tables(result):
+    assert drops_table(result).split("\n\n")[0].splitlines() == [
+        "small_net, ascending order: 6 channels of conv_a (weights zeroed)",
+        "X: drop of clean accuracy on valid, percentage points",
+    ]
+    masked = dataclasses.replace(result.network, intervention="mask")
+    assert "conv_a (output masked)" in drops_table(dataclasses.replace(result, network=masked))
+
+
 def test_result_table_is_these_tables(result):
     assert result.table() == drops_table(result)
     assert result.table(every_step=True) == steps_table(result)
@@ -173,15 +196,60 @@ def test_a_hostile_name_reaches_neither_terminal_nor_svg(result, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["valid", "test", "bd_valid", "bd_test"])
-def test_curves_hold_the_rates_of_both_networks_over_the_share_pruned(result, name):
+def test_curves_hold_the_rates_of_both_networks_over_the_steps(result, name):
     axes = figures(result)["accuracy_asr"].axes[0]
     found = result.sets[name].counts
     repaired, goodnet = (lines_of(axes)[f"{name} {network}"] for network in ("B′", "G"))
-    np.testing.assert_allclose(repaired.get_xdata(), np.arange(7) / 6)
+    np.testing.assert_array_equal(repaired.get_xdata(), np.arange(7))
     np.testing.assert_array_equal(repaired.get_ydata(), found.hits / found.images)
     np.testing.assert_array_equal(goodnet.get_ydata(), found.goodnet_hits / found.images)
     assert repaired.get_linestyle() == "-"
+    # Where both coincide the marks of G show on the line of B′.
     assert goodnet.get_linestyle() == "--"
+    assert goodnet.get_marker() == ("s" if name.startswith("bd") else "o")
+    assert goodnet.get_markerfacecolor() == "white"
+    assert goodnet.get_zorder() == repaired.get_zorder()
+    labels = list(lines_of(axes))
+    assert max(labels.index(f"{one} B′") for one in result.sets) < labels.index("valid G")
+
+
+def test_the_share_pruned_stands_above_the_steps(result):
+    for name in ("accuracy_asr", "activations"):
+        figure = figures(result)[name]
+        figure.draw_without_rendering()
+        (above,) = figure.axes[0].child_axes
+        low, high = figure.axes[0].get_xlim()
+        assert above.get_xlim() == (low / 6, high / 6)
+        assert "50%" not in [label.get_text() for label in figure.axes[0].get_xticklabels()]
+        assert "100%" in [label.get_text() for label in above.get_xticklabels()]
+
+
+def test_marks_of_sets_that_coincide_stand_between_each_other(result):
+    sweep = made(result, 60, clean=2, backdoored=2)
+    lines = lines_of(figures(sweep)["accuracy_asr"].axes[0])
+    marked = [lines[f"{name} G"].get_markevery() for name in sweep.sets]
+    assert len({first for first, _ in marked}) == 4
+    assert {period for _, period in marked} == {4}
+
+
+def test_a_split_has_a_hue_and_a_set_one_colour_everywhere(result):
+    tints = colours(result)
+    shades = HUES["light"]
+    assert (tints["valid"], tints["bd_valid"]) == shades[0]
+    assert (tints["test"], tints["bd_test"]) == shades[1]
+    lines = lines_of(figures(result)["accuracy_asr"].axes[0])
+    for name, tint in tints.items():
+        drawn = {to_hex(lines[f"{name} {network}"].get_color()) for network in ("B′", "G")}
+        assert drawn == {tint.lower()}
+    bars = figures(result)["goodnet"].axes[1].containers[0][0]
+    assert to_hex(bars.get_facecolor()) == tints["bd_test"].lower()
+    # A second backdoored set of a split, and one of none, have hues of their own.
+    counted = result.sets["bd_test"].counts
+    more = {name: part(name, "backdoored", counted) for name in ("x", "bd_test_b")}
+    every = colours(dataclasses.replace(result, sets={**result.sets, **more}))
+    assert len(set(every.values())) == 6
+    assert {name: every[name] for name in tints} == tints
+    assert (every["x"], every["bd_test_b"]) == (shades[2][1], shades[3][1])
 
 
 @pytest.mark.slow
@@ -193,7 +261,7 @@ def test_colours_tell_the_sets_apart(result):
 def test_crossings_of_one_step_share_a_line_and_a_label(result):
     drawn = figures(result)
     curves, bars = drawn["accuracy_asr"].axes[0], drawn["activations"].axes[0]
-    for axes, places in ((curves, [4 / 6, 5 / 6]), (bars, [4.5, 5.5])):
+    for axes, places in ((curves, [4, 5]), (bars, [4.5, 5.5])):
         drawn_at = [line.get_xdata() for line in axes.get_lines()]
         vertical = [at[0] for at in drawn_at if len(at) == 2 and at[0] == at[1]]
         assert vertical == pytest.approx(places)
@@ -217,8 +285,12 @@ def test_a_long_flat_start_gets_a_second_panel(result):
     sweep = dataclasses.replace(
         result, sets={"valid": part("valid", "clean", counts(200, flat, 190 - flat))}
     )
-    assert [axes.get_xlim() for axes in figures(sweep)["accuracy_asr"].axes] == [(0, 1), (4 / 6, 1)]
+    assert [axes.get_xlim() for axes in figures(sweep)["accuracy_asr"].axes] == [(0, 6), (4, 6)]
     assert len(figures(made(result))["accuracy_asr"].axes) == 1
+
+
+def channels_under(axes):
+    return [label.get_text() for label in axes.get_xticklabels(minor=True)]
 
 
 def test_activations_show_the_order_and_the_dead(result):
@@ -230,7 +302,7 @@ def test_activations_show_the_order_and_the_dead(result):
     ]  # fmt: skip
     assert dead.get_xdata().tolist() == [1, 2]
     assert dead.get_marker() != live.get_marker()
-    assert [label.get_text() for label in axes.get_xticklabels()] == list(map(str, ORDER))
+    assert channels_under(axes) == list(map(str, ORDER))
 
 
 @pytest.mark.slow
@@ -246,9 +318,9 @@ def test_activations_of_four_decades_take_a_log_axis_and_odd_ones_none(result):
 
 
 def test_512_channels_have_labels_that_fit(result):
-    labels = figures(made(result, 512))["activations"].axes[0].get_xticklabels()
+    labels = channels_under(figures(made(result, 512))["activations"].axes[0])
     assert len(labels) == 64
-    assert [label.get_text() for label in labels[:2]] == ["511", "503"]
+    assert labels[:2] == ["511", "503"]
 
 
 def test_bars_hold_g_at_each_drop_on_the_test_sets(result):

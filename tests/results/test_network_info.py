@@ -12,9 +12,9 @@ from tests.helpers.results import network_info
 
 KEYS = [
     "path", "name", "n_classes", "n_channels", "prune_layer", "cut_layer", "input_shape",
-    "parameters", "fingerprint", "written_by",
+    "parameters", "fingerprint", "written_by", "intervention",
 ]  # fmt: skip
-"""As ``sweep.json`` has had them from its first release on."""
+"""As ``sweep.json`` has them."""
 
 
 def test_json_keeps_its_form_and_is_read_back():
@@ -26,6 +26,16 @@ def test_json_keeps_its_form_and_is_read_back():
     assert read == info
     assert read.as_json() == told
     assert read.input_shape == (6, 5, 3)
+
+
+def test_results_that_name_no_intervention_zeroed_the_weights():
+    told = network_info(intervention="mask").as_json()
+    assert NetworkInfo.from_json(told).intervention == "mask"
+    del told["intervention"]
+    assert NetworkInfo.from_json(told).intervention == "weights"
+    del told["cut_layer"]
+    with pytest.raises(KeyError, match="cut_layer"):
+        NetworkInfo.from_json(told)
 
 
 def test_it_is_read_as_the_mapping_too():

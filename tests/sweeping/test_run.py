@@ -209,10 +209,26 @@ def test_verify_compares_every_class_with_plain_keras(model, sets, monkeypatch):
         fastprune.sweep(model, cut_layer="cut_here", verify=1, **sets)
 
 
-def test_near_chance_accuracy_names_the_scale(model, sets):
-    images, labels = sets["valid"]
-    with pytest.warns(FastpruneWarning, match="--scale 1 it would be right on 8"):
-        fastprune.sweep(model, valid=(images, labels), scale=1e9, cut_layer="cut_here")
+def test_what_is_noticed_of_sets_is_said_before_they_are_swept(model, sets, monkeypatch):
+    count = passes.Passes.statistics
+
+    def counted(*arguments):
+        assert len(said) == 1, "not before the cost"
+        return count(*arguments)
+
+    monkeypatch.setattr(passes.Passes, "statistics", counted)
+    with pytest.warns(FastpruneWarning, match="on 87% at --scale 1: run it with --scale 1") as said:
+        found = fastprune.sweep(model, scale=1e9, cut_layer="cut_here", valid=sets["valid"])
+    assert found.warnings == tuple(str(one.message) for one in said)
+
+
+def test_images_that_choose_and_measure_are_noticed_at_the_end(model, sets):
+    images, labels = (part.copy() for part in sets["clean"]["test"])
+    images[5:8] = sets["valid"][0][147:]
+    with pytest.warns(FastpruneWarning, match="got 3 of 67 images of test that are in valid"):
+        fastprune.sweep(
+            model, valid=sets["valid"], clean={"test": (images, labels)}, cut_layer="cut_here"
+        )
 
 
 @pytest.mark.slow
@@ -278,6 +294,7 @@ def test_no_file_stays_open_after_a_sweep_that_fails(
     assert held.value is not None, "what the exception refers to was alive"
 
 
+@pytest.mark.filterwarnings("ignore:expected a pixel scale")
 def test_a_plan_repeats_what_it_was_given(model, sets):
     result = fastprune.sweep(model, cut_layer="cut_here", memory="128M", scale=2, **sets)
     assert list(result.options.items())[:8] == [

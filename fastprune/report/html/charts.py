@@ -6,6 +6,7 @@ page, which has a set of its own for light and for dark.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastprune.report.plots.curves import log_limits
+from fastprune.report.plots.palette import result_looks
+from fastprune.report.plots.style import FEW, MARKS
 from fastprune.report.text.words import PRIME, percent, plain
 from fastprune.results.comparison_record import ComparisonRecord
 from fastprune.results.detection import detection, roc
@@ -21,8 +25,10 @@ from fastprune.results.set_pairs import of_kind, pairs
 
 RATES = {"clean": "accuracy", "backdoored": "ASR"}
 FLAGS = {"clean": "false alarms", "backdoored": "detected"}
-DASHES = ("7px,5px", "2px,4px", "12px,4px,2px,4px", "4px,8px")
-"""Dashes of G's curves, a pattern for each set of a kind."""
+SHAPES = {"clean": "circle", "backdoored": "square"}
+"""Marks on G's curves by the kind of the set."""
+LINES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
+"""Plotly's names of matplotlib's lines."""
 MARGIN = {"l": 54, "r": 14, "t": 30, "b": 44}
 
 
@@ -31,52 +37,59 @@ def curves(result: SweepRecord) -> dict[str, Any]:
 
     ``legendgroup`` of a trace is ``"setI"``, I the set's place in ``result.sets``.
     """
-    traces = []
-    for kind in RATES:
-        parts = of_kind(result, kind)
-        for index, part in enumerate(parts):
-            traces += _set_traces(result, part, index, len(parts))
-    headings = (f"Clean accuracy and ASR: {PRIME} pale, G dashed", "Flagged by G")
-    return _panels(result, traces, dict(zip(headings, ((0.46, 1.0), (0.0, 0.36)), strict=True)))
+    parts = [part for kind in RATES for part in of_kind(result, kind)]
+    by_set = [_set_traces(result, part, at, len(parts)) for at, part in enumerate(parts)]
+    # All of B′ first: no line may hide the marks of G.
+    traces = [trace for column in zip(*by_set, strict=True) for trace in column]
+    headings = (f"Clean accuracy and ASR: {PRIME} solid, G dashed with marks", "Flagged by G")
+    panels = dict(zip(headings, ((0.46, 1.0), (0.0, 0.36)), strict=True))
+    return _panels(result.n_channels, traces, panels)
 
 
-def order_curves(comparison: ComparisonRecord) -> dict[str, Any]:
-    """Return clean accuracy, ASR and what G flags over ``n_pruned``, a line per order; percent.
+def result_curves(comparison: ComparisonRecord) -> dict[str, Any]:
+    """Return clean accuracy, ASR and what G flags over ``n_pruned``, a line per result; percent.
 
-    ``legendgroup`` of a trace is ``"setI"``, I the order's place.
+    Over the share of the channels pruned where results have other numbers of channels.
+    ``legendgroup`` of a trace is ``"setI"``, I the result's place.
     """
-    panels = [("accuracy", comparison.clean, "rate", f"Clean accuracy of {PRIME} on")]
-    if comparison.backdoored:
-        panels.append(("ASR", comparison.backdoored, "rate", f"ASR of {PRIME} on"))
-        panels.append(("detected", comparison.backdoored, "flagged_rate", "Flagged by G of"))
-    panels.append(("false alarm", comparison.clean, "flagged_rate", "Flagged by G of"))
+    panels = [("clean", "rate", f"Clean accuracy of {PRIME} on", "accuracy")]
+    if comparison.has_backdoored:
+        panels.append(("backdoored", "rate", f"ASR of {PRIME} on", "ASR"))
+        panels.append(("backdoored", "flagged_rate", "Flagged by G of", "detected"))
+    panels.append(("clean", "flagged_rate", "Flagged by G of", "false alarm"))
     gap = 0.08
     high = (1 + gap) / len(panels)
+    looks = result_looks(comparison)
     headings, traces = {}, []
-    for row, (what, name, rate, heading) in enumerate(panels):
-        headings[f"{heading} {_name(name)}"] = (max(1 - (row + 1) * high + gap, 0), 1 - row * high)
-        for place, result in enumerate(comparison.results):
-            shares = getattr(result.sets[name].counts, rate)
-            meta = f"{_name(result.order_name)} {what}"
-            line = {"width": 2, "dash": "dash" if result.oracle else "solid"}
-            traces.append(_curve(shares, meta, place, row, {"line": line}))
-    return _panels(comparison.results[0], traces, headings)
+    for row, (kind, rate, text, what) in enumerate(panels):
+        common = comparison.clean if kind == "clean" else comparison.backdoored
+        name = _name(common) if common else f"its {kind} set"
+        headings[f"{text} {name}"] = (max(1 - (row + 1) * high + gap, 0), 1 - row * high)
+        for place, label in enumerate(comparison.labels):
+            part = comparison.set_of(place, kind)
+            shares = np.full(1, np.nan) if part is None else getattr(part.counts, rate)
+            line = {"width": 2, "dash": LINES[looks[place][1]]}
+            trace = _curve(shares, f"{_name(label)} {what}", place, row, {"line": line})
+            if comparison.n_channels is None:
+                trace["x"] = (100 * np.arange(len(shares)) / max(len(shares) - 1, 1)).tolist()
+            traces.append(trace)
+    return _panels(comparison.n_channels, traces, headings)
 
 
 def _panels(
-    result: SweepRecord, traces: list[dict[str, Any]], panels: dict[str, tuple[float, float]]
+    n_channels: int | None, traces: list[dict[str, Any]], panels: dict[str, tuple[float, float]]
 ) -> dict[str, Any]:
-    """Return curves in panels above each other: heading, then lower and upper edge of each."""
+    """Return curves in panels above each other: heading, then lower and upper edge of each.
+
+    Over ``n_pruned`` with the share above, or over shares alone without a number of channels.
+    """
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout=_layout(hovermode="x unified", hoversubplots="axis"))
+    figure = go.Figure(layout=page_layout(hovermode="x unified", hoversubplots="axis"))
     for trace in traces:
         figure.add_trace(go.Scatter(**trace))
     last = "y" if len(panels) == 1 else f"y{len(panels)}"
-    title = {"text": "n_pruned %{x}"}
-    figure.update_xaxes(
-        title_text="n_pruned", anchor=last, unifiedhovertitle=title, **_steps(result)
-    )
+    figure.update_xaxes(anchor=last, **_step_axis(n_channels))
     share = {"range": [-3, 104], "ticksuffix": "%", "fixedrange": True, "zeroline": False}
     for row, (text, (low, top)) in enumerate(panels.items()):
         figure.update_layout({f"yaxis{row + 1 if row else ''}": {"domain": [low, top], **share}})
@@ -84,7 +97,8 @@ def _panels(
             text=text, x=0, y=top, xref="paper", yref="paper", xanchor="left", yanchor="bottom",
             showarrow=False, name="heading",
         )  # fmt: skip
-    return _as_json(figure)
+    _add_shares(figure, n_channels)
+    return figure_json(figure)
 
 
 def roc_curves(result: SweepRecord) -> dict[str, Any] | None:
@@ -114,7 +128,7 @@ def roc_chart(
     """
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout=_layout(hovermode="closest"))
+    figure = go.Figure(layout=page_layout(hovermode="closest"))
     ring = {"size": 15, "symbol": "circle-open", "line": {"width": 3}}
     places = range(len(curves)) if groups is None else groups
     for place, (name, result, clean, backdoored) in zip(places, curves, strict=True):
@@ -127,7 +141,7 @@ def roc_chart(
     axis = {"range": [-2, 102], "ticksuffix": "%", "zeroline": False}
     figure.update_xaxes(title_text="false alarm rate", **axis)
     figure.update_yaxes(title_text="detection rate", **axis)
-    return _as_json(figure)
+    return figure_json(figure)
 
 
 def bars(result: SweepRecord) -> dict[str, Any]:
@@ -143,25 +157,43 @@ def bars(result: SweepRecord) -> dict[str, Any]:
     if result.scores is not None and not np.array_equal(result.scores, result.activations):
         scores = [f"{result.scores[channel]:.4g}" for channel in channels]
         texts = [f"{text}<br>score {score}" for text, score in zip(texts, scores, strict=True)]
-    figure = go.Figure(layout=_layout(hovermode="closest", bargap=0.15))
+    figure = go.Figure(layout=page_layout(hovermode="closest", bargap=0.15))
     x = list(range(1, len(channels) + 1))
     hover = "%{customdata}<extra></extra>"
     figure.add_trace(go.Bar(x=x, y=heights, customdata=texts, hovertemplate=hover))
-    figure.update_xaxes(title_text="n_pruned", **_steps(result))
-    figure.update_yaxes(title_text="mean activation", fixedrange=True, rangemode="tozero")
-    return _as_json(figure)
+    figure.update_xaxes(**_step_axis(result.n_channels))
+    known = np.array(heights)
+    limits = log_limits(known[np.isfinite(known) & (known != 0)])
+    if limits is None:
+        figure.update_yaxes(title_text="mean activation", fixedrange=True, rangemode="tozero")
+    else:
+        ends = [math.log10(end) for end in limits]
+        figure.update_yaxes(
+            title_text="mean activation, log scale", type="log", range=ends, fixedrange=True,
+            dtick=1, exponentformat="power",
+        )  # fmt: skip
+        dead = [at for at, height in enumerate(heights) if not height]
+        figure.add_trace(
+            go.Scatter(
+                x=[at + 1 for at in dead], y=[1.25 * limits[0]] * len(dead), mode="markers",
+                marker={"symbol": "x", "size": 6}, customdata=[texts[at] for at in dead],
+                hovertemplate=hover,
+            )
+        )  # fmt: skip
+    _add_shares(figure, result.n_channels)
+    return figure_json(figure)
 
 
 def histogram() -> dict[str, Any]:
     """Return an empty histogram of classes by accuracy; the page fills it at every step."""
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout=_layout(hovermode="closest", bargap=0.08))
+    figure = go.Figure(layout=page_layout(hovermode="closest", bargap=0.08))
     hover = "accuracy %{customdata}<br>classes: %{y}<extra></extra>"
     figure.add_trace(go.Bar(x=[], y=[], customdata=[], hovertemplate=hover))
     figure.update_xaxes(title_text="accuracy of the class", ticksuffix="%", range=[-1, 101])
     figure.update_yaxes(title_text="classes", fixedrange=True, rangemode="tozero")
-    return _as_json(figure)
+    return figure_json(figure)
 
 
 def _set_traces(result: SweepRecord, part: SetResult, index: int, of: int) -> list[dict[str, Any]]:
@@ -169,10 +201,16 @@ def _set_traces(result: SweepRecord, part: SetResult, index: int, of: int) -> li
     counts, name, place = part.counts, _name(part.name), list(result.sets).index(part.name)
     rate, flag = RATES[part.kind], FLAGS[part.kind]
     # The wide line of the first shows beside that of the next where both run at 100 percent.
-    pale = {"line": {"width": 4.0 + 2.5 * min(of - 1 - index, 3)}, "opacity": 0.38}
-    dashed = {"line": {"width": 2, "dash": DASHES[index % len(DASHES)]}}
+    solid = {"line": {"width": 2.0 + 1.6 * min(of - 1 - index, 4)}}
+    # Marks of one set stand between those of the others.
+    steps = result.n_channels
+    period = of * max(1, round(steps / MARKS)) if steps > FEW else 1
+    first = index * period // of
+    sizes = [8 * ((step - first) % period == 0) for step in range(steps + 1)]
+    marks = {"symbol": SHAPES[part.kind], "size": sizes, "opacity": 1, "line": {"width": 1.6}}
+    dashed = {"line": {"width": 1.2, "dash": "dash"}, "mode": "lines+markers", "marker": marks}
     return [
-        _curve(counts.rate, f"{name} {rate} {PRIME}", place, 0, pale),
+        _curve(counts.rate, f"{name} {rate} {PRIME}", place, 0, solid),
         _curve(counts.goodnet_rate, f"{name} {rate} G", place, 0, dashed),
         _curve(counts.flagged_rate, f"{name} {flag}", place, 1, {"line": {"width": 2.2}}),
     ]
@@ -184,7 +222,7 @@ def _curve(
     """Return one curve over ``n_pruned``, with `words` before its value under the pointer."""
     return {
         "x": list(range(len(shares))),
-        "y": (100 * shares).tolist(),
+        "y": [None if share != share else share for share in (100 * shares).tolist()],
         "customdata": [percent(share) for share in shares],
         "mode": "lines",
         "meta": [words],
@@ -215,17 +253,35 @@ def _name(name: str) -> str:
     return escape(plain(name), quote=False)
 
 
-def _steps(result: SweepRecord) -> dict[str, Any]:
-    edge = 0.01 * result.n_channels
-    ends = [-max(edge, 0.5), result.n_channels + max(edge, 0.5)]
-    return {"range": ends, "zeroline": False, "tickformat": "d"}
+def _step_axis(n_channels: int | None) -> dict[str, Any]:
+    """Return an axis of ``n_pruned``, or of shares without a number of channels."""
+    if n_channels is None:
+        title = {"text": "%{x:.1f}% pruned"}
+        words = "share of the prune layer's channels pruned"
+        more = {"ticksuffix": "%", "title_text": words, "unifiedhovertitle": title}
+        return {"range": [-1, 101], "zeroline": False, **more}
+    edge = max(0.01 * n_channels, 0.5)
+    title = {"text": "n_pruned %{x}"}
+    more = {"tickformat": "d", "title_text": "n_pruned", "unifiedhovertitle": title}
+    return {"range": [-edge, n_channels + edge], "zeroline": False, **more}
 
 
-def _layout(**more: Any) -> dict[str, Any]:
+def _add_shares(figure: Any, n_channels: int | None) -> None:
+    """Write the share of the channels pruned above a figure over ``n_pruned``."""
+    for share in range(0, 101, 10) if n_channels is not None else ():
+        figure.add_annotation(
+            text=f"{share}%", x=share / 100 * (n_channels or 0), y=1, xref="x", yref="paper",
+            yanchor="bottom", showarrow=False, name="share", font={"size": 10.5}, opacity=0.75,
+        )  # fmt: skip
+
+
+def page_layout(**more: Any) -> dict[str, Any]:
+    """Return what the layouts of all figures share; the page's script sets the colours."""
     font = {"family": "system-ui, sans-serif", "size": 12.5}
     return {"template": "none", "margin": MARGIN, "font": font, "showlegend": False, **more}
 
 
-def _as_json(figure: Any) -> dict[str, Any]:
+def figure_json(figure: Any) -> dict[str, Any]:
+    """Return data and layout of a figure as values that JSON knows."""
     found: dict[str, Any] = figure.to_plotly_json()
     return {"data": found["data"], "layout": found["layout"]}

@@ -1,202 +1,200 @@
-"""One HTML page of several orders side by side: curves, a slider over the steps, tables."""
+"""One HTML page of several results side by side: curves, a slider over the steps, tables."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fastprune.report.html.assets import check_installed, render
-from fastprune.report.html.charts import order_curves, roc_chart
-from fastprune.report.html.page_data import COLUMNS, DARK, figures_of
-from fastprune.report.plots.comparison import TINTS
-from fastprune.report.plots.style import INK
-from fastprune.report.text.comparison import MARK, order_name
-from fastprune.report.text.story import badnet_sentence, drop_phrase
-from fastprune.report.text.words import drop_words, percent, plain
+from fastprune.report.html.charts import result_curves, roc_chart
+from fastprune.report.html.layer_chart import layer_chart
+from fastprune.report.html.page_data import COLUMNS, figures_of
+from fastprune.report.plots.layers import READING
+from fastprune.report.plots.palette import THEMES, result_looks, tint
+from fastprune.report.text.comparison import (
+    MARK,
+    compared_words,
+    dead_words,
+    differing_words,
+    result_names,
+    valid_words,
+)
+from fastprune.report.text.comparison_story import comparison_story, steps_told
+from fastprune.report.text.words import drop_words_of, percent, plain
 from fastprune.results.comparison_record import ComparisonRecord
 from fastprune.results.crossings import drop_label
 from fastprune.results.detection import detection
-from fastprune.results.record import SweepRecord
+from fastprune.results.layer_map import shows_layers
 
-DARK_TINTS = tuple(tint for pair in zip(*DARK.values(), strict=True) for tint in pair)
-DARK_INK = "#E6E8EB"
+DASHES = {"-": "none", "--": "8 4", "-.": "8 3 2 3", ":": "2 3"}
+"""Lines as SVG has them."""
 
 
 def comparison_page(comparison: ComparisonRecord, *, drop: float | None = None) -> str:
-    """Return the page of several orders as HTML.
+    """Return the page of several results as HTML.
 
     Parameters
     ----------
     comparison : Comparison
-        The orders, and the sets that they are compared on.
+        The results, and the sets that they are compared on.
     drop : float, optional
-        The drop X that the story tells of; by default the largest that every order crosses.
+        The drop X that the story tells of; by default the largest that every result crosses.
 
     Raises
     ------
     OptionError
-        When an order never crosses `drop`, or plotly or Jinja2 is not installed.
+        When a result never crosses `drop`, or plotly or Jinja2 is not installed.
     """
     check_installed()
-    first, results = comparison.results[0], comparison.results
-    rocs = _rocs(comparison)
-    charts = {"curves": order_curves(comparison)}
-    if rocs:
-        pair = (comparison.clean, comparison.backdoored or "")
-        charts["roc"] = roc_chart([(order_name(result), result, *pair) for result in results])
+    results = comparison.results
+    charts, map_height = {"curves": result_curves(comparison)}, 0
+    rocs, chart = _rocs(comparison)
+    if chart is not None:
+        charts["roc"] = chart
+    if shows_layers(comparison):
+        charts["layers"], map_height = layer_chart(comparison)
+    largest = max(result.n_channels for result in results)
+    first = steps_told(comparison, drop)[0]
     return render(
         "compare.html",
         data={
-            "start": _steps(comparison, drop)[0],
-            "n_channels": first.n_channels,
-            "n_classes": first.n_classes,
+            # Of all results the slider counts in steps of the largest layer.
+            "start": -(-first * largest // max(results[0].n_channels, 1)),
+            "n_channels": largest,
+            "shares": comparison.n_channels is None,
             "crossings": [],
-            "sets": [_order_data(comparison, place) for place in range(len(results))],
+            "sets": [_result_data(comparison, place) for place in range(len(results))],
             "roc": rocs,
             "classes": [],
             "charts": charts,
         },
         story=comparison_story(comparison, drop),
+        warnings=[plain(warning, 2000) for warning in comparison.warnings],
+        map_height=map_height,
+        n_channels=largest,
         **_words_of(comparison),
-        orders=[_order_words(comparison, result) for result in results],
+        results=[_result_words(comparison, place) for place in range(len(results))],
         columns=_columns(comparison),
-        rows=_rows(comparison),
+        rows=_rows(comparison, largest),
     )
-
-
-def comparison_story(comparison: ComparisonRecord, drop: float | None = None) -> list[str]:
-    """Return what B does, what each order leaves of the attack, and how well each G detects.
-
-    Raises
-    ------
-    OptionError
-        When an order never crosses `drop`.
-    """
-    drop, steps = _drop(comparison) if drop is None else drop, _steps(comparison, drop)
-    sentences = [badnet_sentence(comparison.results[0])]
-    name = comparison.backdoored
-    # An order that looks at backdoored images is no defender's, so it is none of the contest.
-    fair = [place for place, result in enumerate(comparison.results) if not result.oracle]
-    if name is None or not fair:
-        return sentences
-    count = "the only order" if len(fair) == 1 else f"the {len(fair)} orders"
-    left = [float(comparison.results[at].sets[name].counts.rate[steps[at]]) for at in fair]
-    where, valid = "With all channels pruned", comparison.results[0].valid
-    if drop is not None:
-        down = drop_phrase(comparison.results[0], drop)
-        where = f"Pruned until clean accuracy on {plain(valid)} is down by {down}"
-    verb = "leaves" if len(fair) == 1 else "leave"
-    ends = _ends(comparison, fair, left)
-    sentences.append(f"{where}, {count} {verb} an ASR on {plain(name)} {ends}.")
-    areas = [comparison.roc_area(comparison.results[at]) or 0.0 for at in fair]
-    ends = _ends(comparison, fair, areas, shown=lambda area: f"{area:.4f}")
-    sentences.append(f"The area under the ROC of G is {ends}; tossing a coin gets 0.5.")
-    return sentences
-
-
-def _drop(comparison: ComparisonRecord) -> float | None:
-    """Return the largest drop that every order crosses."""
-    crossings = [result.crossings for result in comparison.results]
-    drops = comparison.results[0].drops
-    crossed = (drop for drop in drops if all(steps[drop] is not None for steps in crossings))
-    return max(crossed, default=None)
-
-
-def _steps(comparison: ComparisonRecord, drop: float | None) -> list[int]:
-    """Return each order's crossing of a drop; all channels when none is crossed by every order."""
-    told = _drop(comparison) if drop is None else drop
-    if told is None:
-        return [result.n_channels for result in comparison.results]
-    return [result.step(told) for result in comparison.results]
-
-
-def _ends(
-    comparison: ComparisonRecord,
-    places: list[int],
-    values: list[float],
-    shown: Any = lambda share: f"{percent(share)}%",
-) -> str:
-    """Return the lowest and highest value with their orders' names, or the one that all share."""
-    low, high = min(values), max(values)
-    if shown(low) == shown(high):
-        return f"of {shown(low)}"
-    named = [order_name(comparison.results[places[values.index(end)]]) for end in (low, high)]
-    return f"from {shown(low)} ({named[0]}) to {shown(high)} ({named[1]})"
 
 
 def _words_of(comparison: ComparisonRecord) -> dict[str, Any]:
     first = comparison.results[0]
-    name = plain(first.network.name)
-    sets = [first.sets[key] for key in (comparison.clean, comparison.backdoored) if key]
     return {
-        "title": f"{len(comparison.results)} orders of pruning {name}",
-        "head": f"fastprune: {name}, orders compared",
-        "n_channels": first.n_channels,
-        "layer": plain(first.network.prune_layer),
-        "dead": comparison.dead,
-        "valid": plain(first.valid),
-        "clean": plain(comparison.clean),
-        "backdoored": plain(comparison.backdoored) if comparison.backdoored else "",
-        "sets": [(plain(part.name), f"{part.counts.images:,}", part.kind) for part in sets],
-        "drop_words": drop_words(first),
+        "title": compared_words(comparison),
+        "head": f"fastprune: {compared_words(comparison)}",
+        "differing": differing_words(comparison),
+        "shares": comparison.n_channels is None,
+        "dead": dead_words(comparison),
+        "valid": valid_words(comparison),
+        "clean": plain(comparison.clean or "its clean set"),
+        "backdoored": plain(comparison.backdoored or "its backdoored set")
+        if comparison.has_backdoored
+        else "",
+        "sets": _sets(comparison),
+        "notes": [plain(note, 400) for note in comparison.notes],
+        "reading": READING,
+        "drop_words": drop_words_of(valid_words(comparison), comparison.drop_kind),
         "mark": MARK,
         "oracle": any(result.oracle for result in comparison.results),
         "version": first.versions.get("fastprune", ""),
     }
 
 
-def _order_words(comparison: ComparisonRecord, result: SweepRecord) -> dict[str, Any]:
-    area = comparison.roc_area(result)
+def _sets(comparison: ComparisonRecord) -> list[tuple[str, str, str]]:
+    """Return name, images and kind of the sets that are the same for all results."""
+    found = []
+    for kind, name in (("clean", comparison.clean), ("backdoored", comparison.backdoored)):
+        part = comparison.set_of(0, kind)
+        if name is not None and part is not None:
+            found.append((plain(name), f"{part.counts.images:,}", kind))
+    return found
+
+
+def _result_words(comparison: ComparisonRecord, place: int) -> dict[str, Any]:
+    area, result = comparison.roc_area(place), comparison.results[place]
+    clean, backdoored = comparison.sets[place]
     return {
-        "name": order_name(result),
-        "dead_first": comparison.dead_first(result),
+        "name": result_names(comparison)[place],
+        "network": plain(result.network.name),
+        "layer": plain(result.network.prune_layer),
+        "intervention": plain(result.network.intervention),
+        "order": plain(result.order_name),
+        "n_channels": result.n_channels,
+        "clean": plain(clean or "–"),
+        "backdoored": plain(backdoored or "–"),
+        "dead": comparison.dead(place),
+        "dead_first": comparison.dead_first(place),
         "area": "" if area is None else f"{area:.4f}",
+        "dashes": DASHES[result_looks(comparison)[place][1]],
+        "keys": set(_figures(comparison, place)),
     }
 
 
 def _columns(comparison: ComparisonRecord) -> dict[str, str]:
-    """Return the figures of an order at a step, with their headings."""
+    """Return the figures of a result at a step, with their headings."""
     columns = {f"clean_{key}": words for key, words in COLUMNS["clean"].items()}
-    if comparison.backdoored:
+    if comparison.has_backdoored:
         keys = list(COLUMNS["backdoored"])[:3]
         columns |= {f"bd_{key}": COLUMNS["backdoored"][key] for key in keys}
     return columns
 
 
-def _order_data(comparison: ComparisonRecord, place: int) -> dict[str, Any]:
+def _figures(comparison: ComparisonRecord, place: int) -> dict[str, dict[str, list[str]]]:
     result = comparison.results[place]
-    found = figures_of(result, result.sets[comparison.clean])
-    figures = {f"clean_{key}": shown for key, shown in found.items()}
-    if comparison.backdoored:
-        found = figures_of(result, result.sets[comparison.backdoored])
-        figures |= {f"bd_{key}": shown for key, shown in found.items()}
-    channels = ["–", *map(str, result.order)]
-    figures["channel"] = {"share": channels, "bounds": [""] * len(channels)}
-    tint = place - sum(1 for before in comparison.results[:place] if before.oracle)
-    light, dark = (tints[tint % len(tints)] for tints in (TINTS, DARK_TINTS))
-    if result.oracle:
-        light, dark = INK, DARK_INK
-    return {"colour": {"light": light, "dark": dark}, "figures": figures}
+    figures: dict[str, dict[str, list[str]]] = {}
+    for kind, short in (("clean", "clean"), ("backdoored", "bd")):
+        part = comparison.set_of(place, kind)
+        if part is not None:
+            found = figures_of(result, part).items()
+            figures |= {f"{short}_{key}": shown for key, shown in found}
+    for key, values in (
+        ("channel", ["–", *map(str, result.order)]),
+        ("n_pruned", list(map(str, range(result.n_channels + 1)))),
+    ):
+        figures[key] = {"share": values, "bounds": [""] * len(values)}
+    return figures
 
 
-def _rocs(comparison: ComparisonRecord) -> list[dict[str, Any]]:
-    if comparison.backdoored is None:
-        return []
-    detectors = [detection(r, comparison.clean, comparison.backdoored) for r in comparison.results]
-    return [{"fpr": (100 * d.fpr).tolist(), "tpr": (100 * d.tpr).tolist()} for d in detectors]
+def _result_data(comparison: ComparisonRecord, place: int) -> dict[str, Any]:
+    colour, _ = result_looks(comparison)[place]
+    return {
+        "colour": {theme: tint(colour, theme) for theme in THEMES},
+        "n_channels": comparison.results[place].n_channels,
+        "figures": _figures(comparison, place),
+    }
 
 
-def _rows(comparison: ComparisonRecord) -> list[dict[str, Any]]:
-    """Return a row per drop and order, drops in order, as percent to show."""
-    names = {result.order_name: order_name(result) for result in comparison.results}
+def _rocs(comparison: ComparisonRecord) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Return rates of G of every result that has both sets, and the chart of them."""
+    curves, found, names = [], [], result_names(comparison)
+    for place, (result, pair) in enumerate(zip(comparison.results, comparison.sets, strict=True)):
+        clean, backdoored = pair
+        if clean is not None and backdoored is not None:
+            both = detection(result, clean, backdoored)
+            rates = {"fpr": (100 * both.fpr).tolist(), "tpr": (100 * both.tpr).tolist()}
+            found.append({"set": place, **rates})
+            curves.append((names[place], result, clean, backdoored))
+    if not found:
+        return [], None
+    return found, roc_chart(curves, [one["set"] for one in found])
+
+
+def _rows(comparison: ComparisonRecord, largest: int) -> list[dict[str, Any]]:
+    """Return a row per drop and result, drops in order, as percent to show."""
+    names = dict(zip(comparison.labels, result_names(comparison), strict=True))
     keys = ["clean_accuracy", "false_alarm_rate"]
-    if comparison.backdoored:
+    if comparison.has_backdoored:
         keys += ["asr", "detection_rate"]
     return [
         {
-            "order": names[row["order"]],
+            "name": names[row["label"]],
             "drop": drop_label(row["drop"]),
-            "first": row["order"] == comparison.results[0].order_name,
+            "first": row["label"] == comparison.labels[0],
             "step": row["n_pruned"],
+            "at": None
+            if row["n_pruned"] is None
+            else -(-row["n_pruned"] * largest // max(row["n_channels"], 1)),
             "cells": ["–" if row[key] is None else percent(row[key]) for key in keys],
         }
         for row in sorted(comparison.rows(), key=lambda row: row["drop"])

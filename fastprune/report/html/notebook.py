@@ -10,7 +10,14 @@ from html import escape
 from fastprune.report.plots.curves import compact
 from fastprune.report.plots.style import settings
 from fastprune.report.text.tables import HEADINGS
-from fastprune.report.text.words import PRIME, drop_words, network_words, percent, plain
+from fastprune.report.text.words import (
+    PRIME,
+    drop_words,
+    layer_words,
+    network_words,
+    percent,
+    plain,
+)
 from fastprune.results.evaluation_record import EvaluationRecord
 from fastprune.results.record import SweepRecord
 
@@ -24,7 +31,7 @@ def sweep_html(result: SweepRecord) -> str:
     """Return a sweep as HTML: the network, the table of drops, the curves."""
     images = sum(part.counts.images for part in result.sets.values())
     said = (
-        f"{result.n_channels} channels of {plain(result.network.prune_layer)}, cut at "
+        f"{layer_words(result)}, cut at "
         f"{plain(result.network.cut_layer)}, {result.n_classes} classes; "
         f"{images:,} images x {result.n_channels + 1} steps, {result.near_ties} near-ties"
     )
@@ -32,6 +39,7 @@ def sweep_html(result: SweepRecord) -> str:
     return "".join(
         (
             '<div class="fastprune" style="max-width:100%;overflow-x:auto">',
+            warned(result.warnings),
             f"<div><b>{escape(network_words(result))}</b>: {escape(said)}</div>",
             _drops(result),
             f'<div style="opacity:.75;font-size:.85em">{escape(unit)}</div>',
@@ -46,22 +54,33 @@ def evaluation_html(evaluation: EvaluationRecord) -> str:
     counted = (
         (
             "clean accuracy", evaluation.clean_images, evaluation.clean_hits,
-            evaluation.clean_flagged,
+            evaluation.clean_flagged, "false alarms",
         ),
         (
             "attack success rate", evaluation.backdoored_images, evaluation.backdoored_hits,
-            evaluation.backdoored_flagged,
+            evaluation.backdoored_flagged, "detected",
         ),
     )  # fmt: skip
     table = [
         [name, percent(hits / images), f"{hits:,}", f"{images:,}"]
-        + ([] if flagged is None else [f"{flagged:,}"])
-        for name, images, hits, flagged in counted
+        + ([] if flagged is None else [f"{flagged:,}", f"{flags} {percent(flagged / images)} %"])
+        for name, images, hits, flagged, flags in counted
     ]
-    head = ["", "%", "images in their label's class", "images", "flagged by G"]
+    head = ["", "%", "images in their label's class", "images", "flagged by G", "which is"]
     rows = [("th", head[: len(table[0])]), *(("td", row) for row in table)]
     lines = [_row(cells, tag, ruled=False) for tag, cells in rows]
-    return f'<table class="fastprune">{"".join(lines)}</table>'
+    return f'{warned(evaluation.warnings)}<table class="fastprune">{"".join(lines)}</table>'
+
+
+def warned(warnings: Sequence[str]) -> str:
+    """Return a box of warnings; nothing where there is none."""
+    if not warnings:
+        return ""
+    lines = "".join(f"<div>{escape(plain(warning, 2000))}</div>" for warning in warnings)
+    return (
+        '<div class="fastprune-warnings" role="note" style="border:2px solid #c4551d;'
+        f'border-radius:4px;padding:.3em .8em;margin:.3em 0"><b>Look at this first</b>{lines}</div>'
+    )
 
 
 def _drops(result: SweepRecord) -> str:

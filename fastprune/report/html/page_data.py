@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastprune.report.plots.style import COLOURS
+from fastprune.report.plots.palette import THEMES, colours
 from fastprune.report.text.words import crossed, percent
 from fastprune.results.detection import detection, roc
 from fastprune.results.intervals import wilson
@@ -16,11 +15,6 @@ from fastprune.results.record import SetResult, SweepRecord
 from fastprune.results.robustness import robustness
 from fastprune.results.set_pairs import companion, of_kind, pairs
 
-DARK = {
-    "clean": ("#5AB0F0", "#2FCB9C", "#A9DDF8", "#A99BF5"),
-    "backdoored": ("#FF8B45", "#F0A0CC", "#F7C64F", "#E377B0"),
-}
-"""The hues of :data:`style.COLOURS`, light enough for a dark page."""
 VERDICTS = {
     "r": "right", "w": "wrong", "f": "false alarm", "d": "detected", "m": "missed",
     "o": "other class", "t": "true class",
@@ -159,12 +153,8 @@ def _class_row(
 
 
 def _set_data(result: SweepRecord, part: SetResult) -> dict[str, Any]:
-    place = [other.name for other in of_kind(result, part.kind)].index(part.name)
-    hues: Mapping[str, Any] = {"light": COLOURS, "dark": DARK}
     return {
-        "colour": {
-            name: of[part.kind][place % len(of[part.kind])] for name, of in hues.items()
-        },
+        "colour": {theme: colours(result, theme)[part.name] for theme in THEMES},
         "figures": figures_of(result, part),
         "near_ties": part.counts.near_ties.tolist(),
         "labels": part.samples.labels.tolist(),

@@ -12,8 +12,10 @@ from fastprune.report.html.charts import bars, curves, histogram, roc_curves
 from fastprune.report.html.page_data import COLUMNS, figures_of, page_data
 from fastprune.report.plots.samples import as_pixels
 from fastprune.report.text.story import story, story_step
+from fastprune.report.text.tables import is_robust
 from fastprune.report.text.words import (
     drop_words,
+    layer_words,
     network_words,
     order_words,
     percent,
@@ -49,6 +51,7 @@ def page(result: SweepRecord, *, drop: float | None = None) -> str:
         "sweep.html",
         data={**data, "charts": _charts(result, by_label=bool(data["classes"]))},
         story=sentences,
+        warnings=[plain(warning, 2000) for warning in result.warnings],
         **_words_of(result),
         sets=_sets(result),
         kinds=_kinds(result),
@@ -97,12 +100,13 @@ def _words_of(result: SweepRecord) -> dict[str, Any]:
         "head": f"fastprune: {network_words(result)}",
         "n_channels": result.n_channels,
         "n_classes": result.n_classes,
-        "layer": plain(result.network.prune_layer),
         "cut": plain(result.network.cut_layer),
         "order": order_words(result.order_name),
         "valid": plain(result.valid),
         "drop_words": drop_words(result),
         "near_ties": result.near_ties,
+        "robust": any(is_robust(part) for part in result.sets.values()),
+        "how": layer_words(result),
         "version": result.versions.get("fastprune", ""),
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastprune.report.plots.canvas import new_figure
-from fastprune.report.plots.style import FAINT, GRID, colours, headline, percent_axis
+from fastprune.report.plots.palette import colours
+from fastprune.report.plots.style import FAINT, GRID, headline, percent_axis
 from fastprune.report.text.words import drop_words, network_words, percent, plain
 from fastprune.results.crossings import BADNET
 from fastprune.results.record import SetResult, SweepRecord

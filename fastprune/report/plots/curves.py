@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.report.plots.canvas import new_figure
+from fastprune.report.plots.palette import TINTS, colours
 from fastprune.report.plots.style import (
-    COLOURS,
+    ABOVE,
     DOTS,
     FAINT,
     GRID,
     INK,
     ROW,
-    colours,
     headed,
     legends,
     line_styles,
     mark_crossings,
     percent_axis,
+    step_axes,
 )
 from fastprune.report.text.words import (
     PRIME,
@@ -34,15 +35,19 @@ from fastprune.report.text.words import (
 from fastprune.results.record import SweepRecord
 from fastprune.results.set_pairs import companion, measuring, of_kind
 
+SHARES = "above: share of the channels pruned"
+"""What a plot over steps says of its axes."""
 SHAPES = "sD^vP*hX"
 """Markers of the crossings, in order of their steps."""
 OPEN: dict[str, Any] = {"color": INK, "markerfacecolor": "none", "markersize": 9}
+KEY_STYLES = line_styles(0, 1, "clean", 1)
+"""Lines of B′ and G in a legend."""
 LABELLED = 64
 """Channels whose numbers fit under the axis."""
 
 
 def accuracy_asr(result: SweepRecord) -> Any:
-    """Draw clean accuracy and ASR of B′ and G on every set over the share of channels pruned.
+    """Draw clean accuracy and ASR of B′ and G on every set over ``n_pruned``.
 
     Where the first third and more of the steps change nothing, a second panel shows the rest.
     """
@@ -51,16 +56,17 @@ def accuracy_asr(result: SweepRecord) -> Any:
     last = result.n_channels
     first = first_change(result)
     zoomed = 3 * first >= last
-    figure = new_figure(10, 8.4 if zoomed else 5.4)
+    figure = new_figure(10, 8.8 if zoomed else 5.6)
     low = 0.51 if zoomed else 0.12
     axes = figure.add_axes((0.075, low, 0.69, 0.9 - low))
     _rates(axes, result, 0)
     title = f"Clean accuracy and attack success: {network_words(result)}"
-    headed(axes, title, f"{drop_words(result)}; in brackets: n_pruned", _marks(result))
+    headed(axes, title, f"{drop_words(result)}; {SHARES}", _marks(result), above=ABOVE)
     if zoomed:
         below = figure.add_axes((0.075, 0.07, 0.69, 0.37))
         _rates(below, result, first)
-        above = ROW * mark_crossings(below, _marks(result)) / figure.get_figheight()
+        rows = mark_crossings(below, _marks(result), above=ABOVE)
+        above = (ROW * rows + ABOVE) / figure.get_figheight()
         below.set_position((0.075, 0.07, 0.69, 0.37 - above))
     tints = colours(result)
     keys = {
@@ -70,7 +76,7 @@ def accuracy_asr(result: SweepRecord) -> Any:
         ]
         for kind in ("clean", "backdoored")
     }
-    styles = zip((f"{PRIME} (repaired)", "G (GoodNet)"), line_styles(0, 1), strict=True)
+    styles = zip((f"{PRIME} (repaired)", "G (GoodNet)"), KEY_STYLES, strict=True)
     groups = {
         "Clean accuracy": keys["clean"],
         "Attack success rate": keys["backdoored"],
@@ -88,7 +94,7 @@ def compact(result: SweepRecord, ink: str) -> Any:
     from matplotlib.lines import Line2D
 
     figure = new_figure(7.6, 2.5)
-    axes = figure.add_axes((0.085, 0.19, 0.64, 0.75))
+    axes = figure.add_axes((0.085, 0.19, 0.64, 0.68))
     _rates(axes, result, 0)
     axes.grid(axis="y", color=ink, alpha=0.15, linewidth=0.8)
     for place in _marks(result):
@@ -100,8 +106,10 @@ def compact(result: SweepRecord, ink: str) -> Any:
         for kind in ("clean", "backdoored")
         for part in of_kind(result, kind)
     ]
-    styles = zip((PRIME, "G"), line_styles(0, 1), strict=True)
+    styles = zip((PRIME, "G"), KEY_STYLES, strict=True)
     handles += [Line2D([], [], color=ink, label=label, **style) for label, style in styles]
+    for line in (*axes.get_lines(), *handles):
+        line.set_markerfacecolor("none")
     legends(figure, 0.745, 0.94, {"Set, network": handles[:10]})
     return figure
 
@@ -117,37 +125,38 @@ def first_change(result: SweepRecord) -> int:
 
 def _rates(axes: Any, result: SweepRecord, first: int) -> None:
     """Draw the curves of every set from step `first` on."""
-    fraction = np.arange(result.n_channels + 1) / result.n_channels
+    steps = np.arange(result.n_channels + 1)
     tints = colours(result)
-    for kind in ("clean", "backdoored"):
-        parts = of_kind(result, kind)
-        for index, part in enumerate(parts):
-            repaired, goodnet = line_styles(index, len(parts))
-            tint = tints[part.name]
-            axes.plot(
-                fraction, part.counts.rate, label=f"{part.name} {PRIME}", color=tint, **repaired
-            )
-            axes.plot(
-                fraction, part.counts.goodnet_rate, label=f"{part.name} G", color=tint, **goodnet
-            )
-    axes.set(xlim=(first / result.n_channels, 1), ylim=(-0.03, 1.03))
+    parts = [part for kind in ("clean", "backdoored") for part in of_kind(result, kind)]
+    styles = [
+        line_styles(index, len(parts), part.kind, result.n_channels - first)
+        for index, part in enumerate(parts)
+    ]
+    # All of B′ first: no line may hide the marks of G.
+    for part, (repaired, _) in zip(parts, styles, strict=True):
+        label, tint = f"{part.name} {PRIME}", tints[part.name]
+        axes.plot(steps, part.counts.rate, label=label, color=tint, **repaired)
+    for part, (_, goodnet) in zip(parts, styles, strict=True):
+        label, tint = f"{part.name} G", tints[part.name]
+        axes.plot(steps, part.counts.goodnet_rate, label=label, color=tint, **goodnet)
+    axes.set(ylim=(-0.03, 1.03))
     axes.set_ylabel("images in their label's class")
     start = f", from {first} on" if first else ""
-    axes.set_xlabel(f"share of the {result.n_channels} channels of {_layer(result)} pruned{start}")
-    percent_axis(axes.xaxis)
+    axes.set_xlabel(f"n_pruned of the {result.n_channels} channels of {_layer(result)}{start}")
+    step_axes(axes, result.n_channels, first)
     percent_axis(axes.yaxis)
     axes.grid(axis="y", **GRID)
 
 
 def _marks(result: SweepRecord) -> dict[float, str]:
-    """Return the crossings' labels by share of channels pruned."""
-    return {step / result.n_channels: f"{x} ({step})" for step, x in crossed(result).items()}
+    """Return the crossings' labels by step."""
+    return {float(step): f"{x} ({step})" for step, x in crossed(result).items()}
 
 
 def activations(result: SweepRecord) -> Any:
     """Draw the mean activation of every channel in pruning order; dead channels are crosses."""
-    figure = new_figure(10, 4.8)
-    axes = figure.add_axes((0.09, 0.125, 0.89, 0.6))
+    figure = new_figure(10, 5.2)
+    axes = figure.add_axes((0.09, 0.16, 0.89, 0.6))
     places = np.arange(1, result.n_channels + 1)
     values = result.activations[result.order]
     dead = values == 0
@@ -164,35 +173,55 @@ def activations(result: SweepRecord) -> Any:
     ):
         heights = values[chosen] if marker == "o" else np.full(chosen.sum(), 0.03 if log else 0)
         where = {} if marker == "o" else crosses
-        tint = COLOURS["clean"][0] if marker == "o" else "#555555"
+        tint = TINTS["light"][0] if marker == "o" else "#555555"
         text = f"{label} ({int(chosen.sum())})" if chosen.any() else "_none"
         style = {"linestyle": "none", "marker": marker, "markersize": size, "color": tint}
         axes.plot(places[chosen], heights, label=text, **style, **where)
     axes.set_xlim(0, result.n_channels + 1)
     every = -(-result.n_channels // LABELLED)
-    axes.set_xticks(places[::every], [str(channel) for channel in result.order[::every]])
-    axes.tick_params(axis="x", labelrotation=90, labelsize=7.5, length=2)
-    note = "" if every == 1 else f" (number of 1 in {every})"
-    axes.set_xlabel(f"channel of {_layer(result)}, in pruning order{note}")
+    _name_channels(axes, result, every)
+    note = "" if every == 1 else f", 1 in {every}"
+    words = f"n_pruned; upright: the channel of {_layer(result)} removed there{note}"
+    axes.set_xlabel(words, loc="left")
     axes.set_ylabel(f"mean activation on {plain(result.valid)}" + (", log scale" if log else ""))
     axes.grid(axis="y", **GRID)
     marks = {step + 0.5: f"{x} ({step})" for step, x in crossed(result).items()}
     title = f"Channel activations: {network_words(result)}"
-    headed(axes, title, f"{drop_words(result)}; in brackets: n_pruned", marks)
-    corner = {"loc": "upper right", "bbox_to_anchor": (0.99, 1 - 0.33 / figure.get_figheight())}
-    figure.legend(ncols=3, handletextpad=0.2, borderaxespad=0, **corner)
+    headed(axes, title, f"{drop_words(result)}; {SHARES}", marks, above=ABOVE)
+    place = {"loc": "lower right", "bbox_to_anchor": (0.985, 0.012), "borderaxespad": 0}
+    figure.legend(ncols=3, handletextpad=0.2, **place)
     return figure
+
+
+def _name_channels(axes: Any, result: SweepRecord, every: int) -> None:
+    """Write a number at the steps, and above them the channel that each step removes."""
+    step_axes(axes, result.n_channels)
+    axes.set_xlim(0, result.n_channels + 1)
+    axes.tick_params(axis="x", length=0, pad=24)
+    places = np.arange(1, result.n_channels + 1)[::every]
+    axes.xaxis.remove_overlapping_locs = False  # a step that is numbered has a channel too
+    names = [str(channel) for channel in result.order[::every]]
+    axes.set_xticks(places, names, minor=True)
+    axes.tick_params(axis="x", which="minor", labelrotation=90, labelsize=7, length=2, pad=2)
 
 
 def _log_axis(axes: Any, live: NDArray[np.float64]) -> bool:
     """Give the activations a logarithmic axis where they need one; return whether they do."""
-    # Channels of the lab span four decades: on a linear axis most live ones would look dead.
-    if not live.size or not 0 < 100 * float(live.min()) < float(live.max()):
+    limits = log_limits(live)
+    if limits is None:
         return False
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_ylim(float(live.min()) / 4, float(live.max()) * 2)
+    axes.set_ylim(*limits)
     return True
+
+
+def log_limits(live: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Return the ends of a logarithmic axis of activations; None where a linear one shows all."""
+    # Channels of the lab span four decades: on a linear axis most live ones would look dead.
+    if not live.size or not 0 < 100 * float(live.min()) < float(live.max()):
+        return None
+    return float(live.min()) / 4, float(live.max()) * 2
 
 
 def detector(result: SweepRecord) -> Any | None:

@@ -1,4 +1,4 @@
-"""How every plot looks: colours, line styles, percent axes, and the marks of the crossings."""
+"""How every plot looks: line styles, axes of shares and steps, and the marks of the crossings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-
-from fastprune.results.record import SweepRecord
-from fastprune.results.set_pairs import of_kind
 
 RC = {
     "font.family": "sans-serif",
@@ -37,15 +34,16 @@ RC = {
 }
 """Settings of a plot, so that a user's own matplotlibrc changes none."""
 
-# From Okabe and Ito's and P. Tol's palettes, which colour-blind readers tell apart: cold colours
-# for clean sets, warm ones for backdoored sets.
-COLOURS = {
-    "clean": ("#0072B2", "#009E73", "#56B4E9", "#332288"),
-    "backdoored": ("#D55E00", "#CC79A7", "#E69F00", "#882255"),
-}
 INK, FAINT = "#222222", "#777777"
 FLAGGED = "#C2185B"
 """Colour of what G flags."""
+
+SHAPES = {"clean": "o", "backdoored": "s"}
+"""Marks of G's curves by the kind of the set."""
+MARKS, FEW = 48, 12
+"""Marks of all curves of G together, and steps up to which every one has a mark."""
+ABOVE = 0.26
+"""Height of the axis of shares above a plot and of its label, inches."""
 
 ROW = 0.17
 """Height of a row of crossing labels, inches."""
@@ -66,26 +64,33 @@ def settings() -> Iterator[None]:
         yield
 
 
-def colours(result: SweepRecord) -> dict[str, str]:
-    """Return the colour of every set: cold where it is clean, warm where it is backdoored."""
-    return {
-        part.name: COLOURS[kind][index % len(COLOURS[kind])]
-        for kind in COLOURS
-        for index, part in enumerate(of_kind(result, kind))
-    }
+def line_styles(
+    index: int, of: int, kind: str, steps: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return how B′ and G are drawn for one set of several that may coincide.
 
+    B′ is a solid line, thinner for each further set, so that the first shows beside the second. G
+    is thin dashes with open marks, circles on clean sets and squares on backdoored ones: they show
+    on the line of B′ where both coincide, and those of one set stand between those of the others.
 
-def line_styles(index: int, of: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the line styles of B′ and G for one set of several that may coincide.
-
-    B′ is a pale solid line, thinner for each further set, so that the first shows beside the
-    second. G is dashes, those of one set in the gaps of the others.
+    Parameters
+    ----------
+    index, of : int
+        Place of the set among all, and how many there are.
+    kind : {"clean", "backdoored"}
+        Its kind.
+    steps : int
+        Steps drawn.
     """
-    width = 2.6 + min(1.3 * (of - 1 - index), 4.0)
-    repaired = {"linestyle": "-", "linewidth": width, "alpha": 0.38}
-    dash = 4.0
-    goodnet = {"linestyle": (-2 * dash * index, (dash, dash * (2 * of - 1))), "linewidth": 1.5}
-    return repaired, {**goodnet, "dash_capstyle": "butt"}
+    width = 1.5 + min(0.9 * (of - 1 - index), 3.6)
+    repaired = {"linestyle": "-", "linewidth": width, "solid_capstyle": "butt"}
+    period = of * max(1, round(steps / MARKS)) if steps > FEW else 1
+    goodnet = {
+        "linestyle": "--", "linewidth": 0.9, "marker": SHAPES[kind], "markersize": 4.6,
+        "markerfacecolor": "white", "markeredgewidth": 1.1,
+        "markevery": (index * period // of, period),
+    }  # fmt: skip
+    return repaired, goodnet
 
 
 def percent_axis(axis: Any) -> None:
@@ -94,6 +99,20 @@ def percent_axis(axis: Any) -> None:
 
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
+
+
+def step_axes(axes: Any, n_channels: int, first: int = 0) -> None:
+    """Give axes ``n_pruned`` from `first` on for x, and the share of the channels pruned above."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlim(first, n_channels)
+    axes.xaxis.set_major_locator(MaxNLocator(12, integer=True, steps=[1, 2, 5, 10]))
+    above = axes.secondary_xaxis(
+        "top", functions=(lambda step: step / n_channels, lambda share: share * n_channels)
+    )
+    percent_axis(above.xaxis)
+    above.tick_params(labelsize=8.5, length=2.5, pad=1.5, color=FAINT, labelcolor=FAINT)
+    above.spines["top"].set(visible=True, color="#cccccc")
 
 
 def legends(figure: Any, left: float, top: float, groups: Mapping[str, list[Any]]) -> None:
@@ -130,7 +149,9 @@ def headline(figure: Any, left: float, title: str, below: str) -> None:
         figure.text(*place, text, va="top", fontsize=size, weight=weight)
 
 
-def headed(axes: Any, title: str, below: str, marks: Mapping[float, str]) -> None:
+def headed(
+    axes: Any, title: str, below: str, marks: Mapping[float, str], *, above: float = 0.0
+) -> None:
     """Give axes their title, a line of explanation, and the marks of the crossings under both.
 
     Parameters
@@ -141,19 +162,21 @@ def headed(axes: Any, title: str, below: str, marks: Mapping[float, str]) -> Non
         The bold line and the plain line under it.
     marks : dict of float to str
         Label of each position that a vertical line marks.
+    above : float
+        Inches of an axis between the plot and the labels of the crossings.
     """
     figure = axes.figure
-    rows = mark_crossings(axes, marks)
+    rows = mark_crossings(axes, marks, above=above)
     box = axes.get_position()
-    top = 1 - (0.62 + ROW * rows) / figure.get_figheight()
+    top = 1 - (0.62 + above + ROW * rows) / figure.get_figheight()
     axes.set_position((box.x0, box.y0, box.width, top - box.y0))
     headline(figure, box.x0 * figure.get_figwidth(), title, below)
 
 
-def mark_crossings(axes: Any, marks: Mapping[float, str]) -> int:
+def mark_crossings(axes: Any, marks: Mapping[float, str], *, above: float = 0.0) -> int:
     """Draw a vertical line at each crossing with its label above the axes; return rows of labels.
 
-    Labels beside each other that would touch stand in rows above each other.
+    Labels beside each other that would touch stand in rows above each other, `above` inches up.
     """
     low, high = axes.get_xlim()
     inches = axes.figure.get_figwidth() * axes.get_position().width
@@ -170,7 +193,7 @@ def mark_crossings(axes: Any, marks: Mapping[float, str]) -> int:
             label,
             (place, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(0, 4 + 72 * ROW * row),
+            xytext=(0, 4 + 72 * (above + ROW * row)),
             textcoords="offset points",
             ha="center",
             va="bottom",

@@ -78,7 +78,8 @@ def badnet_sentence(result: SweepRecord) -> str:
 
 def _repaired(result: SweepRecord, step: int, drop: float | None) -> str:
     if drop is not None and step == 0:
-        start = f"Clean accuracy on {plain(result.valid)} is down by {drop_phrase(result, drop)}"
+        down = drop_phrase(result.drop_kind, drop)
+        start = f"Clean accuracy on {plain(result.valid)} is down by {down}"
         return f"{start} before any channel is pruned, so the repaired network {PRIME} is B."
     clean, backdoored = measuring(result, "clean"), measuring(result, "backdoored")
     start = f"{_pruned(result, step, drop)} the repaired network {PRIME}"
@@ -99,10 +100,10 @@ def _pruned(result: SweepRecord, step: int, drop: float | None) -> str:
     valid, layer = plain(result.valid), plain(result.network.prune_layer)
     channels = f"{result.n_channels} channels of {layer}"
     if drop is not None:
-        down = f"clean accuracy on {valid} is down by {drop_phrase(result, drop)}"
+        down = f"clean accuracy on {valid} is down by {drop_phrase(result.drop_kind, drop)}"
         return f"Pruning until {down} takes {step} of {channels}:"
     if result.drops:
-        smallest = drop_phrase(result, min(result.drops))
+        smallest = drop_phrase(result.drop_kind, min(result.drops))
         return f"Clean accuracy on {valid} is never down by {smallest}; with all {channels} pruned,"
     return f"With all {channels} pruned,"
 
@@ -127,10 +128,10 @@ def _largest_crossed(result: SweepRecord) -> float | None:
     return max((at.drop for at in result.at_drops if at.step is not None), default=None)
 
 
-def drop_phrase(result: SweepRecord, drop: float) -> str:
+def drop_phrase(drop_kind: str, drop: float) -> str:
     """Return a drop with its unit, as in "is down by 10 points"."""
     label = drop_label(drop)
-    if result.drop_kind == "relative":
+    if drop_kind == "relative":
         return f"{label}% of B's"
     return f"{label} point" if drop == 1 else f"{label} points"
 

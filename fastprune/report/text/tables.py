@@ -11,6 +11,7 @@ from fastprune.report.text.words import (
     SCORES,
     crossed,
     drop_words,
+    layer_words,
     network_words,
     percent,
     plain,
@@ -27,8 +28,8 @@ HEADINGS = {
     "clean": ("Clean accuracy (acc) and false alarm rate, percent", "acc", "false alarm"),
     "backdoored": ("Attack success rate (ASR) and detection rate, percent", "ASR", "detected"),
 }
-ROBUST = "; robust: in their true class"
-"""What the heading of the backdoored sets adds where true classes are known."""
+ROBUST = f"robust: put in their true class, the one without the trigger, by {PRIME} and by G"
+"""What stands under the figures of backdoored sets whose true classes are known."""
 TIED = 4
 """Channels in a row with one activation that :func:`order_lines` puts on a line of their own."""
 
@@ -163,8 +164,7 @@ def _share(share: Share | None) -> str:
 
 
 def _title(result: SweepRecord) -> str:
-    layer = plain(result.network.prune_layer)
-    return f"{network_words(result)}: {result.n_channels} channels of {layer}"
+    return f"{network_words(result)}: {layer_words(result)}"
 
 
 def _wrapped(words: Sequence[str]) -> list[str]:
@@ -190,8 +190,6 @@ def _blocks(
     blocks = []
     for kind, (heading, _, _) in HEADINGS.items():
         parts = of_kind(result, kind)
-        if any(part.counts.true_hits is not None for part in parts):
-            heading += ROBUST
         columns = [_figures(part, steps) for part in parts]
         while columns:
             taken, width = 1, len(key[0]) + len(columns[0][0])
@@ -203,11 +201,21 @@ def _blocks(
                 lines = [line + cell for line, cell in zip(lines, column, strict=True)]
             blocks.append("\n".join([heading, *(line.rstrip() for line in lines)]))
             columns = columns[taken:]
+        if any(is_robust(part) for part in parts):
+            blocks[-1] += f"\n{ROBUST}"
     return blocks
 
 
 def _figures(part: SetResult, steps: Sequence[int | None]) -> list[str]:
     """Return one set's lines: its name, the column heads, a row per step; all of one width."""
+    lines = aligned(figures_table(part, steps))
+    title = f"- {plain(part.name)} ({part.counts.images} images) -"
+    width = max(len(title), len(lines[0]))
+    return [f"   {line:>{width}}" for line in (f"{title:-^{width}}", *lines)]
+
+
+def figures_table(part: SetResult, steps: Sequence[int | None]) -> list[list[str]]:
+    """Return one set's column heads, then a row per step in percent, dashes where it is None."""
     _, hit, flagged = HEADINGS[part.kind]
     counts = part.counts
     heads = [f"{hit} {PRIME}", f"{hit} G", flagged]
@@ -215,13 +223,13 @@ def _figures(part: SetResult, steps: Sequence[int | None]) -> list[str]:
     if counts.true_hits is not None and counts.goodnet_true_hits is not None:
         heads += [f"robust {PRIME}", "robust G"]
         rates += [counts.true_hits / counts.images, counts.goodnet_true_hits / counts.images]
-    table = [heads]
-    for step in steps:
-        table.append(["-" if step is None else percent(rate[step]) for rate in rates])
-    lines = aligned(table)
-    title = f"- {plain(part.name)} ({counts.images} images) -"
-    width = max(len(title), len(lines[0]))
-    return [f"   {line:>{width}}" for line in (f"{title:-^{width}}", *lines)]
+    cells = [["-" if step is None else percent(rate[step]) for rate in rates] for step in steps]
+    return [heads, *cells]
+
+
+def is_robust(part: SetResult) -> bool:
+    """Return whether a set's figures have columns of images in their true class."""
+    return part.counts.true_hits is not None
 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:

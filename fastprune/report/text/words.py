@@ -71,6 +71,20 @@ def order_words(order_name: str) -> str:
     return f"order of {plain(Path(order_name).name)}"
 
 
+INTERVENTIONS = {
+    "weights": "weights zeroed", "weights+bn": "weights and batch normalization zeroed",
+    "mask": "output masked",
+}  # fmt: skip
+"""What tables and pages call the interventions."""
+
+
+def layer_words(result: SweepRecord) -> str:
+    """Return what is pruned and how: "60 channels of conv_3 (weights zeroed)"."""
+    network = result.network
+    how = INTERVENTIONS.get(network.intervention, plain(network.intervention))
+    return f"{result.n_channels} channels of {plain(network.prune_layer)} ({how})"
+
+
 def network_words(result: SweepRecord) -> str:
     """Return the network's name and the order in which its channels were pruned."""
     return f"{plain(result.network.name)}, {order_words(result.order_name)}"
@@ -78,8 +92,13 @@ def network_words(result: SweepRecord) -> str:
 
 def drop_words(result: SweepRecord) -> str:
     """Return what X stands for in this sweep."""
-    unit = "percentage points" if result.drop_kind == "points" else "percent of B's"
-    return f"X: drop of clean accuracy on {plain(result.valid)}, {unit}"
+    return drop_words_of(result.valid, result.drop_kind)
+
+
+def drop_words_of(valid: str, drop_kind: str) -> str:
+    """Return what X stands for where it is a drop on one validation set."""
+    unit = "percentage points" if drop_kind == "points" else "percent of B's"
+    return f"X: drop of clean accuracy on {plain(valid)}, {unit}"
 
 
 def crossed(result: SweepRecord) -> dict[int, str]:

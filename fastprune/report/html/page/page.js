@@ -12,6 +12,12 @@
   const hidden = new Set();  // places of sets that the reader took off the curves
   let step = sweep.start, revision = 0, printing = false;
 
+  // Results of fewer channels than the largest are shown at the same share.
+  const at = (set) => set?.n_channels === undefined ? step
+    : Math.floor(step * set.n_channels / (sweep.n_channels || 1) + 1e-9);
+  const toX = (place) => sweep.shares ? 100 * place / sweep.n_channels : place;
+  const fromX = (x) => sweep.shares ? Math.ceil(x * sweep.n_channels / 100 - 1e-6) : x;
+
   const isDark = () => !printing
     && (document.documentElement.dataset.theme ?? (prefersDark.matches ? "dark" : "light")) === "dark";
   const colour = (set) => sweep.sets[set].colour[isDark() ? "dark" : "light"];
@@ -29,14 +35,18 @@
     layout.dragmode = touch ? false : "zoom";
     layout.hoverlabel = { bgcolor: css("--panel"), bordercolor: css("--line"), font: { color: css("--ink") } };
     layout.modebar = { color: css("--faint"), activecolor: css("--accent"), bgcolor: "rgba(0,0,0,0)" };
-    for (const name of ["xaxis", "yaxis", "yaxis2", "yaxis3", "yaxis4"]) {
-      if (layout[name]) Object.assign(layout[name], { gridcolor: css("--grid"), linecolor: css("--line"), showgrid: true });
+    for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
+      Object.assign(layout[name], { gridcolor: css("--grid"), linecolor: css("--line"), showgrid: true });
     }
     for (const trace of data) {
       const group = /^set(\d+)$/.exec(trace.legendgroup ?? "");
       const tint = group ? colour(Number(group[1])) : css("--faint");
       if (trace.line) trace.line.color = tint;
       if (trace.marker) trace.marker.color = tint;
+      if (group && trace.marker?.line && !trace.marker.symbol.endsWith("-open")) {
+        trace.marker.color = css("--paper");  // a mark shows on a line of its own colour
+        trace.marker.line.color = tint;
+      }
       trace.visible = !(group && hidden.has(Number(group[1])));
     }
   }
@@ -53,41 +63,51 @@
     });
   }
 
+  const upright = (x, look) => ({ type: "line", x0: x, x1: x, xref: "x", y0: 0, y1: 1, yref: "paper", line: look });
+
   function markCurves() {
     const { div, layout } = drawn.curves, marks = crossings(div);
     const rows = Math.max(0, ...marks.map((mark) => mark.row + 1));
-    const line = (at, look) => ({ type: "line", x0: at, x1: at, xref: "x", y0: 0, y1: 1, yref: "paper", line: look });
     layout.shapes = [
-      ...marks.map(({ at }) => line(at, { color: css("--faint"), width: 1, dash: "dot" })),
-      line(step, { color: css("--accent"), width: 2 }),
+      ...marks.map((mark) => upright(mark.at, { color: css("--faint"), width: 1, dash: "dot" })),
+      upright(toX(step), { color: css("--accent"), width: 2 }),
     ];
     const headings = layout.annotations.filter((note) => note.name === "heading");
-    headings[0].yshift = 16 * rows + 2;
+    const shares = layout.annotations.filter((note) => note.name === "share");
+    const up = shares.length ? 16 : 0;
+    headings[0].yshift = 16 * rows + up + 2;
     layout.annotations = [
-      ...headings.map((note) => ({ ...note, font: { color: css("--ink"), size: 13 } })),
-      ...marks.map(({ at, label, row }) => ({
-        x: at, y: 1, xref: "x", yref: "paper", yanchor: "bottom", yshift: 16 * row, showarrow: false,
+      ...headings.map((note) => ({ ...note, font: { color: css("--ink"), size: 13 } })), ...shares,
+      ...marks.map(({ at: place, label, row }) => ({
+        x: place, y: 1, xref: "x", yref: "paper", yanchor: "bottom", yshift: 16 * row + up, showarrow: false,
         text: label, font: { size: 11, color: css("--faint") }, name: "crossing",
       })),
     ];
-    layout.margin.t = 30 + 16 * rows;
+    layout.margin.t = 30 + 16 * rows + up;
+  }
+
+  function markLayers() {
+    if (!drawn.layers) return;
+    const share = 100 * step / (sweep.n_channels || 1);
+    drawn.layers.layout.shapes = [upright(share, { color: css("--accent"), width: 2 })];
   }
 
   function markRoc() {
     if (!drawn.roc) return;
     const here = drawn.roc.data.filter((trace) => trace.name === "here");
     here.forEach((trace, pair) => {
-      trace.x = [sweep.roc[pair].fpr[step]];
-      trace.y = [sweep.roc[pair].tpr[step]];
+      const now = at(sweep.sets[sweep.roc[pair].set]);
+      trace.x = [sweep.roc[pair].fpr[now]];
+      trace.y = [sweep.roc[pair].tpr[now]];
     });
   }
 
   function markBars() {
     if (!drawn.bars) return;
-    const [trace] = drawn.bars.data, at = sweep.channels.map((_, index) => index + 1);
+    const [trace] = drawn.bars.data, places = sweep.channels.map((_, index) => index + 1);
     trace.marker = {
-      color: at.map((removed) => css(removed <= step ? "--pale" : "--bar")),
-      line: { color: css("--accent"), width: at.map((removed) => (removed === step ? 2 : 0)) },
+      color: places.map((removed) => css(removed <= step ? "--pale" : "--bar")),
+      line: { color: css("--accent"), width: places.map((removed) => (removed === step ? 2 : 0)) },
     };
   }
 
@@ -136,8 +156,9 @@
         find("b", cell).textContent = set.near_ties[step];
         continue;
       }
-      find("b", cell).textContent = set.figures[name].share[step];
-      find("small", cell).textContent = set.figures[name].bounds[step];
+      const now = at(set);
+      find("b", cell).textContent = set.figures[name].share[now];
+      if (name !== "n_pruned") find("small", cell).textContent = set.figures[name].bounds[now];
     }
   }
 
@@ -160,7 +181,8 @@
     step = Number.isFinite(asked) ? Math.min(Math.max(asked, 0), sweep.n_channels) : step;
     slider.value = number.value = step;
     const label = sweep.crossings.find((mark) => mark.step === step)?.label;
-    const removed = step === 0 ? "no channel removed: B" : !sweep.channels ? `${step} channels removed`
+    const removed = step === 0 ? "no channel removed: B" : !sweep.channels
+      ? (sweep.shares ? `${toX(step).toFixed(1)}% of the channels removed` : `${step} channels removed`)
       : `channel ${sweep.channels[step - 1]} removed, mean activation ${sweep.activations[step - 1]}`;
     find("#removed").textContent = label ? `${removed}; ${label} crossed` : removed;
     slider.setAttribute("aria-valuetext", `${step} of ${sweep.n_channels} channels pruned; ${removed}`);
@@ -168,6 +190,7 @@
     tables();
     samples();
     markCurves();
+    markLayers();
     markRoc();
     markBars();
     markClasses();
@@ -177,6 +200,7 @@
 
   function theme() {
     Object.values(drawn).forEach(dress);
+    all("line[data-set]").forEach((line) => { line.style.stroke = colour(Number(line.dataset.set)); });
     all(".dot").forEach((dot) => { dot.style.background = colour(Number(dot.dataset.set)); });
     show(step);
   }
@@ -218,5 +242,5 @@
   });
 
   theme();
-  drawn.curves.div.on("plotly_click", (event) => show(event.points[0].x));
+  drawn.curves.div.on("plotly_click", (event) => show(fromX(event.points[0].x)));
 })();
