@@ -25,7 +25,12 @@ class NetworkInfo(Mapping[str, Any]):
     n_channels : int
         Channels of the prune layer.
     prune_layer, cut_layer : str
-        Names of the layers.
+        Names of the layers; the first is the masked one of a mask.
+    intervention : {"weights", "weights+bn", "mask"}
+        What is zeroed: kernel and bias of the prune layer, gamma and beta of the normalization
+        behind it too, or its output.
+    behind : int
+        How many convolutions the prune layer's channels reach.
     input_shape : tuple of int
         Height, width and channels of an image.
     parameters : int
@@ -56,11 +61,16 @@ class NetworkInfo(Mapping[str, Any]):
     parameters: int
     fingerprint: str
     written_by: str
+    intervention: str = "weights"
+    behind: int = 0
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> NetworkInfo:
-        """Return what :meth:`as_json` gave; further keys are passed over."""
-        values = {item.name: content[item.name] for item in fields(cls)}
+        """Return what :meth:`as_json` gave; further keys are passed over.
+
+        Results of older releases name no intervention: weights were zeroed.
+        """
+        values = {item.name: content[item.name] for item in fields(cls) if item.name in content}
         return cls(**{**values, "input_shape": tuple(content["input_shape"])})
 
     def as_json(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +91,7 @@ def candidates(
     if engine not in ENGINES:
         message = f"expected engine to be one of {', '.join(ENGINES)}; got {engine!r}"
         raise OptionError(message)
-    plain = KerasEngine(network.suffix, network.pruned_value, memory=memory)
+    plain = KerasEngine(network, memory=memory)
     if engine == "keras" or (engine == "auto" and backend.on_accelerator()):
         return [plain]
     compiled = _incremental(network, plain, heavy=engine == "incremental") or _mixed(network, plain)
@@ -106,7 +107,9 @@ def candidates(
     return [compiled]
 
 
-def choose_engine(network: Network, engine: str, cut: Any, *, memory: int = 64 << 20) -> Choice:
+def choose_engine(
+    network: Network, engine: str, kept: Sequence[Any], *, memory: int = 64 << 20
+) -> Choice:
     """Return the engine that takes least time on the first images of a sweep.
 
     Both are timed on a few images, and on more as long as these say too little.
@@ -115,8 +118,9 @@ def choose_engine(network: Network, engine: str, cut: Any, *, memory: int = 64 <
     ----------
     network, engine, memory
         As for :func:`candidates`.
-    cut : array of float32, shape (images, …, channels)
-        Cut activations of the first images. Channels are pruned in the order of their means there.
+    kept : sequence of arrays
+        What is kept of the first images, cut activations first. Channels are pruned in the order of
+        their means there.
 
     Raises
     ------
@@ -129,13 +133,15 @@ def choose_engine(network: Network, engine: str, cut: Any, *, memory: int = 64 <
     if not others:
         return Choice(first, "the only candidate" if engine == "auto" else "asked for")
     (plain,) = others
-    host = backend.to_numpy(cut)
-    order = np.argsort(host.reshape(-1, host.shape[-1]).mean(axis=0), kind="stable")
-    count, more, seconds = 0, min(FEW, len(host)), (0.0, 0.0)
+    host = [backend.to_numpy(values) for values in kept]
+    means = host[0].reshape(-1, host[0].shape[-1]).mean(axis=0)
+    order = np.argsort(means[network.cut.places].mean(axis=0), kind="stable")
+    images = len(host[0])
+    count, more, seconds = 0, min(FEW, images), (0.0, 0.0)
     while more > 2 * count and max(seconds) <= HOPELESS * min(seconds) + CALL:
-        count, seconds = more, _trial(first, plain, host[:more], order)
+        count, seconds = more, _trial(first, plain, [values[:more] for values in host], order)
         # A clock may tick slower than a candidate computes: then the time of a few images is 0.
-        more = min(len(host), int(TRIAL / max(*seconds, SHORTEST) * count))
+        more = min(images, int(TRIAL / max(*seconds, SHORTEST) * count))
     chosen = plain if seconds[1] < CLEARLY * seconds[0] else first
     each = [1e3 * one / count for one in seconds]
     times = f"{first.name} {each[0]:.2g} ms, {plain.name} {each[1]:.2g} ms"
@@ -143,18 +149,18 @@ def choose_engine(network: Network, engine: str, cut: Any, *, memory: int = 64 <
 
 
 def _trial(
-    first: Engine, plain: Engine, cut: NDArray[np.float32], order: NDArray[np.int64]
+    first: Engine, plain: Engine, kept: Sequence[NDArray[Any]], order: NDArray[np.int64]
 ) -> tuple[float, float]:
     """Return how long each of two engines computes for the same images, all classes compared."""
     (first_seconds, first_steps), (plain_seconds, plain_steps) = (
-        timed(engine, cut, order) for engine in (first, plain)
+        timed(engine, kept, order) for engine in (first, plain)
     )
     _check_same(first, first_steps, plain, plain_steps)
     return first_seconds, plain_seconds
 
 
 def timed(
-    engine: Engine, cut: NDArray[np.float32], order: NDArray[np.int64]
+    engine: Engine, kept: Sequence[NDArray[Any]], order: NDArray[np.int64]
 ) -> tuple[float, Steps]:
     """Return how long an engine computes, and what it says.
 
@@ -163,9 +169,10 @@ def timed(
     computes meanwhile.
     """
     # Where a batch of another size is compiled anew, the sizes are those of the very same images.
-    engine.classes(engine.block(cut if backend.fixed_shapes() else cut[:1]), order)
+    fewer = kept if backend.fixed_shapes() else [values[:1] for values in kept]
+    engine.classes(engine.block(*fewer), order)
     start = time.process_time()
-    steps = engine.classes(engine.block(cut), order)
+    steps = engine.classes(engine.block(*kept), order)
     return time.process_time() - start, steps
 
 
@@ -187,13 +194,12 @@ def _check_same(one: Engine, one_steps: Steps, other: Engine, other_steps: Steps
 def _incremental(network: Network, plain: KerasEngine, *, heavy: bool) -> IncrementalEngine | None:
     """Return the engine of compiled loops alone; None for what it cannot do, or does `heavy`."""
     try:
-        program = build(
-            network.suffix_calls, network.cut.layer.output, network.pruned_value,
-            network.graph.output,
-        )  # fmt: skip
+        program = build(network)
     except NotUnderstood:
         return None
-    linear = sum(int(call.operation.count_params()) for call, _, _ in program.linear)
+    linear = sum(
+        int(one.call.operation.count_params()) for one in program.linear if one.call is not None
+    )
     if program.tables.weights.size - linear > CACHED_WEIGHTS and not heavy:
         return None
     return IncrementalEngine(program, plain)
@@ -201,11 +207,12 @@ def _incremental(network: Network, plain: KerasEngine, *, heavy: bool) -> Increm
 
 def _mixed(network: Network, plain: KerasEngine) -> MixedEngine | None:
     """Return the engine of compiled loops for the linear layers; None where it cannot be."""
-    calls = network.suffix_calls
-    linear = linear_part(calls, network.cut.layer.output, network.pruned_value)
-    if linear is None or _reads_cut(network, {id(call.output) for call, _, _ in linear.linear}):
+    linear = linear_part(network)
+    if linear is None:
         return None
-    return MixedEngine(linear, calls, network.graph.output, plain)
+    if _reads_cut(network, {id(one.call.output) for one in linear.linear if one.call is not None}):
+        return None
+    return MixedEngine(linear, network.suffix_calls, network.graph.output, plain)
 
 
 def _reads_cut(network: Network, linear: set[int]) -> bool:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fastprune.errors import OptionError
-from fastprune.networks.network import Network
+from fastprune.networks.cuts import convolutions
+from fastprune.networks.interventions import check_choice
+from fastprune.networks.network import Network, load_network
 from fastprune.orders.order import Order
 from fastprune.orders.ranking import RANK_ON
 from fastprune.results.crossings import drop_label
@@ -21,8 +23,12 @@ from fastprune.sets.true_labels import LabelSource
 
 DROP_KINDS = ("points", "relative")
 
+ALL = "all"
+"""In place of the names of prune layers: every convolution, but for the classifier."""
+
 OPTIONS = (
-    "rank_on", "scale", "cut_layer", "engine", "memory", "verify", "data_name", "label_name",
+    "rank_on", "scale", "zero_at", "cut_layer", "engine", "memory", "verify", "data_name",
+    "label_name",
 )  # fmt: skip
 """Options that results repeat as they were given."""
 
@@ -33,6 +39,8 @@ class SweepPlan:
 
     Attributes
     ----------
+    prune_layers : sequence of str, ``"all"`` or None
+        The layers to prune, one after another; None for the one that is found.
     orders : sequence of Order
         Parsed; an oracle may still name no set.
     budget : int
@@ -52,6 +60,9 @@ class SweepPlan:
     drop_kind: str
     rank_on: str
     scale: float
+    prune_layers: Sequence[str] | str | None
+    mask_layer: str | None
+    zero_at: str
     cut_layer: str | None
     engine: str
     memory: str | int
@@ -82,11 +93,45 @@ class SweepPlan:
             if value not in known:
                 message = f"expected {what} to be one of {', '.join(known)}; got {value!r}"
                 raise OptionError(message)
+        check_choice(self.prune_layers, self.mask_layer, self.zero_at)
+        named = [] if self.prune_layers in (None, ALL) else list(self.prune_layers or ())
+        if self.prune_layers is not None and self.prune_layers != ALL and (
+            not named or len(set(named)) != len(named)
+        ):
+            message = f"expected one prune layer or more, each once; got {', '.join(named) or 'none'}"
+            raise OptionError(message)
+        if (self.prune_layers == ALL or len(named) > 1) and self.cut_layer is not None:
+            message = (
+                f"expected no cut layer where several layers are pruned; got {self.cut_layer!r}; "
+                "leave it out"
+            )
+            raise OptionError(message)
         check_scale(self.scale)
         if self.verify < 0:
             message = f"expected a number of steps to verify; got {self.verify}"
             raise OptionError(message)
         object.__setattr__(self, "budget", machine.parse_size(self.memory))
+
+    def load(self, source: str | Path | Any) -> list[Network]:
+        """Load the network; return it cut for every layer that is to be pruned.
+
+        Raises
+        ------
+        NetworkError
+            When it cannot be loaded, or a layer cannot be pruned.
+        """
+        layers: Sequence[str | None] = [None]
+        if self.prune_layers is not None and self.prune_layers != ALL:
+            layers = list(self.prune_layers)
+        first = load_network(
+            source, prune_layer=layers[0], mask_layer=self.mask_layer, zero_at=self.zero_at,
+            cut_layer=self.cut_layer,
+        )  # fmt: skip
+        if self.prune_layers == ALL:
+            layers = [cut.prune.name for cut in convolutions(first.graph)]
+        elif len(layers) == 1:
+            return [first]
+        return [first.cut_at(prune_layer=layer, zero_at=self.zero_at) for layer in layers]
 
     def open_sets(self, network: Network) -> AbstractContextManager[dict[str, ImageSet]]:
         """Return every set by name, for a block at whose end all are closed."""

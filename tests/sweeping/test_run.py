@@ -134,13 +134,13 @@ def test_a_set_from_a_file_gives_what_its_arrays_give(model, sets, tmp_path):
 def test_kept_activations_above_the_budget_go_to_a_file_without_a_name(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     pruned = np.full((3, 4), 7, np.float32)
-    store = CutStore(100, pruned)
+    store = CutStore(130, pruned, np.arange(4)[None])
     values = [np.arange(12, dtype=np.float32).reshape(2, 3, 2) + i for i in range(4)]
     values[0][1, :, 0] = 7  # the pruned value on one image: 3 of 4 pairs are kept
     for part in values:
         store.append(Block(part, np.array([1, 3]), 2))
-    # A block in the file: 12 values, 2 channels of 8 bytes, 4 bits of which pair differs.
-    assert (store.in_memory, store.on_disk) == (36 + 48, 2 * (48 + 16 + 1))
+    # A block: 12 values, 2 channels of 8 bytes, 4 bits of which pair differs.
+    assert (store.in_memory, store.on_disk) == (36 + 17 + 48 + 17, 2 * (48 + 16 + 1))
     assert list(tmp_path.iterdir()) == [], "a crash would leave it behind"
     for block, part in zip(store, values, strict=True):
         np.testing.assert_array_equal(block.values, part)
