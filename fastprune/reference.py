@@ -7,6 +7,7 @@ compare against it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -73,13 +74,15 @@ def predict(
 
     pruned = list(channels)
     if how == "mask":
-        return _scores(_masked(model, prune_layer, pruned), images, batch_size, eager=eager)
+        masked, factors = _masked(model, prune_layer)
+        factors.assign([0.0 if channel in pruned else 1.0 for channel in range(factors.shape[0])])
+        return _scores(masked, images, batch_size, eager=eager)
     layer = model.get_layer(prune_layer)
     variables = _variables(layer)
     if how == "weights+bn":
         norm = _normalization(model, layer)
         variables += [(norm.gamma, 0), (norm.beta, 0)]
-    before = [keras.ops.convert_to_numpy(variable).copy() for variable, _ in variables]
+    before = [np.array(variable.numpy()) for variable, _ in variables]
     for (variable, axis), values in zip(variables, before, strict=True):
         variable.assign(_zeroed(values, axis, pruned))
     try:
@@ -121,20 +124,29 @@ def _zeroed(values: NDArray[Any], axis: int | None, channels: list[int]) -> NDAr
     return np.moveaxis(found, 0, axis)
 
 
-def _masked(model: Any, layer_name: str, channels: list[int]) -> Any:
-    """Return a model, on the same layers, in which channels of a layer's output are 0."""
+@lru_cache(maxsize=1)  # of the same model and layer, step after step: traced once
+def _masked(model: Any, layer_name: str) -> tuple[Any, Any]:
+    """Return a model, on the same layers, that multiplies a layer's output, and its factors."""
     import keras
 
-    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        output = layer(*args, **kwargs)
-        if layer.name != layer_name:
-            return output
-        mask = np.ones(output.shape[-1], np.float32)
-        mask[channels] = 0
-        return keras.ops.multiply(output, mask)
+    width = next(one.output.shape[-1] for one in model.operations if one.name == layer_name)
 
-    flat = keras.Model(model.inputs, model.outputs)
-    return keras.models.clone_model(flat, clone_function=lambda one: one, call_function=call)
+    class Mask(keras.layers.Layer):  # type: ignore[misc]
+        def build(self, shape: Any) -> None:
+            self.factors = self.add_weight(shape=(width,), trainable=False)
+
+        def call(self, values: Any) -> Any:
+            return values * self.factors
+
+    mask = Mask()
+
+    def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        output = operation(*args, **kwargs)
+        return mask(output) if operation.name == layer_name else output
+
+    flat = keras.Model(model.inputs[0], model.outputs[0])
+    masked = keras.models.clone_model(flat, clone_function=lambda one: one, call_function=call)
+    return masked, mask.factors
 
 
 def _scores(

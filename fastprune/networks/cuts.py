@@ -120,22 +120,10 @@ def choose(
     """
     check_choice(prune_layer, mask_layer, zero_at)
     if mask_layer is not None:
-        found = list(_cuts_of(graph, masked_layer(graph, mask_layer, where)))
-        return _at(found, cut_layer, where)
+        return _of(graph, masked_layer(graph, mask_layer, where), cut_layer, where)
     if prune_layer is not None:
         call = _prunable(graph, prune_layer, where)
-        found = list(_cuts_of(graph, pruned_layer(graph, call, zero_at)))
-        if not found:
-            uses = _uses(graph, call)
-            why = f"it is used {uses} times, so that its channels mix" if uses > 1 else (
-                "its channels are the class scores"
-            )  # fmt: skip
-            message = (
-                "expected a layer whose channels can be pruned one by one; got "
-                f"{prune_layer!r}: {why} ({where}); name another"
-            )
-            raise NetworkError(message)
-        return _at(found, cut_layer, where)
+        return _of(graph, pruned_layer(graph, call, zero_at), cut_layer, where)
     if cut_layer is not None:
         return _named(graph, cut_layer, where, zero_at)
     return _automatic(graph, where, zero_at)
@@ -256,6 +244,20 @@ def _is_even(track: Track) -> bool:
     return len(set(counts.tolist())) == 1
 
 
+def _of(graph: Graph, intervention: Intervention, cut_layer: str | None, where: str) -> Cut:
+    """Return the last cut for an intervention, or the one at a layer of that name."""
+    found = list(_cuts_of(graph, intervention))
+    if not found:
+        done = "masked" if intervention.how == "mask" else "pruned"
+        call = intervention.prune
+        message = (
+            f"expected a layer whose channels can be {done} one by one; got {call.name!r}, "
+            f"{_mixed(graph, call) or 'its channels are the class scores'} ({where}); name another"
+        )
+        raise NetworkError(message)
+    return _at(found, cut_layer, where)
+
+
 def _at(found: list[Cut], cut_layer: str | None, where: str) -> Cut:
     """Return the last cut, or the one at a layer of that name."""
     if cut_layer is None and found:
@@ -320,7 +322,7 @@ def _reason(graph: Graph, call: Call) -> str | None:
     why = own_reason(call)
     if why is not None or list(_cuts_of(graph, pruned_layer(graph, call))):
         return why
-    return f"used {_uses(graph, call)} times, one behind the other"
+    return _mixed(graph, call)
 
 
 def _reasons(graph: Graph, calls: Iterable[Call]) -> str:
@@ -339,6 +341,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:NAMED] + more)
 
 
-def _uses(graph: Graph, call: Call) -> int:
-    """Return how often a call's layer is called."""
-    return sum(other.operation is call.operation for other in graph.calls)
+def _mixed(graph: Graph, call: Call) -> str | None:
+    """Say that a layer's calls mix its channels; None where it is called once."""
+    uses = sum(other.operation is call.operation for other in graph.calls)
+    return f"used {uses} times, so that its channels mix" if uses > 1 else None

@@ -74,28 +74,16 @@ class Intervention:
 
     @property
     def kernel(self) -> NDArray[np.float32] | None:
-        """The prune layer's kernel, float32 (height, width, inputs, channels); None for none.
-
-        Of a convolution in groups a channel's kernel holds the inputs of its own group only, of a
-        depthwise one its own input; of a separable one it is the pointwise kernel, since the
-        depthwise one belongs to all channels.
-        """
-        if self.prune.kind not in PRUNABLE:
-            return None
-        kind, layer = self.prune.kind, self.layer
-        found = layer.pointwise_kernel if kind == "SeparableConv2D" else layer.kernel
-        kernel = np.asarray(backend.to_numpy(found), np.float32)
-        if kind == "DepthwiseConv2D":
-            return kernel.reshape(*kernel.shape[:2], 1, -1)
-        if kind == "Conv2DTranspose":
-            return kernel.swapaxes(2, 3)
-        return kernel.reshape(*(1,) * (4 - kernel.ndim), *kernel.shape)
+        """The prune layer's kernel as :func:`kernel_of` gives it; None for a layer without one."""
+        return kernel_of(self.layer) if self.prune.kind in PRUNABLE else None
 
     def normalization(self, graph: Graph) -> Any | None:
         """Return the BatchNormalization that alone reads the prune layer's output, if one does."""
         readers = graph.readers.get(id(self.prune.output), ())
-        behind = len(readers) == 1 and readers[0].kind == "BatchNormalization"
-        return readers[0].operation if behind else None
+        if len(readers) != 1 or readers[0].kind != "BatchNormalization":
+            return None
+        norm, last = readers[0].operation, len(self.prune.output.shape) - 1
+        return norm if norm.axis in (-1, last) else None
 
     def gains(self, graph: Graph) -> NDArray[np.float64] | None:
         """Return by what the BatchNormalization behind scales each channel; None where none is."""
@@ -130,7 +118,8 @@ def pruned_layer(graph: Graph, call: Call, zero_at: str = "conv") -> Interventio
     plain = Intervention("weights", call, calls)
     norm = plain.normalization(graph)
     behind = [other for other in graph.calls if norm is not None and other.operation is norm]
-    if norm is None or len(behind) != 1 or not (norm.scale and norm.center):
+    once = len(calls) == len(behind) == 1  # what other calls give is zeroed by no other norm
+    if norm is None or not once or not (norm.scale and norm.center):
         message = (
             "expected a BatchNormalization with gamma and beta of its own behind the layer whose "
             f"channels are zeroed there; {call.name} has none; take zero_at='conv'"
@@ -206,6 +195,23 @@ def own_reason(call: Call) -> str | None:
     if name == "PReLU":
         return f"its activation {name} adds weights to it"
     return f"its activation {name} is not known to keep channels apart"
+
+
+def kernel_of(layer: Any) -> NDArray[np.float32]:
+    """Return a prunable layer's kernel, float32 (height, width, inputs, channels).
+
+    Of a convolution in groups a channel's kernel holds the inputs of its own group only, of a
+    depthwise one its own input; of a separable one it is the pointwise kernel, since the depthwise
+    one belongs to all channels.
+    """
+    kind = type(layer).__name__
+    found = layer.pointwise_kernel if kind == "SeparableConv2D" else layer.kernel
+    kernel = np.asarray(backend.to_numpy(found), np.float32)
+    if kind == "DepthwiseConv2D":
+        return kernel.reshape(*kernel.shape[:2], 1, -1)
+    if kind == "Conv2DTranspose":
+        return kernel.swapaxes(2, 3)
+    return kernel.reshape(*(1,) * (4 - kernel.ndim), *kernel.shape)
 
 
 def zero_weights(layer: Any, channels: NDArray[np.integer]) -> None:

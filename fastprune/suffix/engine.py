@@ -141,7 +141,8 @@ def by_channel(values: NDArray[Any], where: NDArray[np.int64]) -> NDArray[Any]:
     [[[1, 3], [2, 4]]]
     """
     found = values[:, :, where]
-    return found.reshape(len(values), -1, where.shape[1])
+    # No axis is left to be worked out: there may be no channel at all.
+    return found.reshape(len(values), values.shape[1] * where.shape[0], where.shape[1])
 
 
 def name_no_class(

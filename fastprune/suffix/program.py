@@ -97,8 +97,9 @@ class Program:
         """
         found = np.repeat(self.tables.base[None, : int(self.tables.sizes.linear)], images, axis=0)
         if pruned is not None:
-            for _, start, size, of in self.linear:
-                found[:, start : start + size] = of(pruned).reshape(images, -1)
+            with np.errstate(invalid="ignore", over="ignore"):  # scores are looked at, not sums
+                for _, start, size, of in self.linear:
+                    found[:, start : start + size] = of(pruned).reshape(images, -1)
         for side, start, size in self.sides:
             found[:, start : start + size] = sides[id(side)].reshape(images, -1)
         return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.errors import FaultError, OptionError
+from fastprune.networks.graph import Call
 from fastprune.networks.network import Network
 from fastprune.runtime import backend
 from fastprune.suffix.builder import NotUnderstood
@@ -19,6 +21,7 @@ from fastprune.suffix.engine import Engine, Steps
 from fastprune.suffix.incremental import IncrementalEngine
 from fastprune.suffix.keras_engine import KerasEngine
 from fastprune.suffix.mixed import MixedEngine
+from fastprune.suffix.program import Program
 from fastprune.suffix.translate import TRANSLATORS, view
 
 ENGINES = ("auto", "incremental", "keras")
@@ -28,6 +31,10 @@ CACHED_WEIGHTS = 4 << 20
 
 Image by image every weight is read once per image and step: fast from the caches, slow from memory.
 """
+
+MOST_TAPS = 1 << 17
+"""Positions of convolutions, times taps of their kernels, that a program may have: each is looked
+at for every image and step. The lab's suffix has 48, that behind its first convolution 5,136."""
 
 FEW = 2
 """Images that both candidates are timed on first."""
@@ -94,7 +101,7 @@ def candidates(
     plain = KerasEngine(network, memory=memory)
     if engine == "keras" or (engine == "auto" and backend.on_accelerator()):
         return [plain]
-    compiled = _incremental(network, plain, heavy=engine == "incremental") or _mixed(network, plain)
+    compiled = _compiled(network, plain, heavy=engine == "incremental")
     if engine == "auto":
         return [plain] if compiled is None else [compiled, plain]
     if compiled is None:
@@ -105,6 +112,15 @@ def candidates(
         )
         raise OptionError(message)
     return [compiled]
+
+
+def first_candidate(network: Network) -> str:
+    """Return the name of the engine that :func:`candidates` gives first, without making one."""
+    if backend.on_accelerator():
+        return KerasEngine.name
+    if _whole(network, heavy=False) is not None:
+        return IncrementalEngine.name
+    return KerasEngine.name if _linear(network) is None else MixedEngine.name
 
 
 def choose_engine(
@@ -191,28 +207,56 @@ def _check_same(one: Engine, one_steps: Steps, other: Engine, other_steps: Steps
         raise FaultError(message)
 
 
-def _incremental(network: Network, plain: KerasEngine, *, heavy: bool) -> IncrementalEngine | None:
-    """Return the engine of compiled loops alone; None for what it cannot do, or does `heavy`."""
+def _compiled(network: Network, plain: KerasEngine, *, heavy: bool) -> Engine | None:
+    """Return an engine of compiled loops; None where they know neither the whole nor a part."""
+    program = _whole(network, heavy=heavy)
+    if program is not None:
+        return IncrementalEngine(program, plain)
+    program = _linear(network)
+    if program is not None:
+        return MixedEngine(program, network.suffix_calls, network.graph.output, plain)
+    return None
+
+
+def _whole(network: Network, *, heavy: bool) -> Program | None:
+    """Return a suffix compiled; None for what the loops cannot do, or do `heavy`."""
+    if not _fits(network, network.suffix_calls, heavy=heavy):
+        return None
     try:
-        program = build(network)
+        return build(network)
     except NotUnderstood:
         return None
-    linear = sum(
-        int(one.call.operation.count_params()) for one in program.linear if one.call is not None
-    )
-    if program.tables.weights.size - linear > CACHED_WEIGHTS and not heavy:
-        return None
-    return IncrementalEngine(program, plain)
 
 
-def _mixed(network: Network, plain: KerasEngine) -> MixedEngine | None:
-    """Return the engine of compiled loops for the linear layers; None where it cannot be."""
-    linear = linear_part(network)
-    if linear is None:
+def _linear(network: Network) -> Program | None:
+    """Return the linear layers of a suffix compiled; None where something else reads the cut."""
+    cut = network.cut.layer.output
+    first = [call for call in network.suffix_calls if any(one is cut for one in call.inputs)]
+    program = linear_part(network) if _taps(first) <= MOST_TAPS else None
+    if program is None:
         return None
-    if _reads_cut(network, {id(one.call.output) for one in linear.linear if one.call is not None}):
-        return None
-    return MixedEngine(linear, network.suffix_calls, network.graph.output, plain)
+    known = {id(one.call.output) for one in program.linear if one.call is not None}
+    return None if _reads_cut(network, known) else program
+
+
+def _fits(network: Network, calls: Sequence[Call], *, heavy: bool) -> bool:
+    """Return whether a program of these calls is small enough to be worth making."""
+    if _taps(calls) > MOST_TAPS:
+        return False
+    cut = network.cut.layer.output
+    weights = sum(
+        int(call.operation.count_params()) for call in calls
+        if hasattr(call.operation, "count_params") and not any(one is cut for one in call.inputs)
+    )  # fmt: skip
+    return heavy or weights <= CACHED_WEIGHTS
+
+
+def _taps(calls: Iterable[Call]) -> int:
+    """Return how many positions of convolutions there are, times taps of their kernels."""
+    return sum(
+        math.prod(call.output.shape[1:3]) * math.prod(call.operation.kernel_size)
+        for call in calls if call.kind == "Conv2D"
+    )  # fmt: skip
 
 
 def _reads_cut(network: Network, linear: set[int]) -> bool:

@@ -94,23 +94,30 @@ class SweepPlan:
                 message = f"expected {what} to be one of {', '.join(known)}; got {value!r}"
                 raise OptionError(message)
         check_choice(self.prune_layers, self.mask_layer, self.zero_at)
-        named = [] if self.prune_layers in (None, ALL) else list(self.prune_layers or ())
-        if self.prune_layers is not None and self.prune_layers != ALL and (
-            not named or len(set(named)) != len(named)
-        ):
-            message = f"expected one prune layer or more, each once; got {', '.join(named) or 'none'}"
-            raise OptionError(message)
-        if (self.prune_layers == ALL or len(named) > 1) and self.cut_layer is not None:
-            message = (
-                f"expected no cut layer where several layers are pruned; got {self.cut_layer!r}; "
-                "leave it out"
-            )
-            raise OptionError(message)
+        self._check_layers()
         check_scale(self.scale)
         if self.verify < 0:
             message = f"expected a number of steps to verify; got {self.verify}"
             raise OptionError(message)
         object.__setattr__(self, "budget", machine.parse_size(self.memory))
+
+    def _check_layers(self) -> None:
+        """Refuse prune layers that are named twice, and a cut layer beside several of them."""
+        layers = self.prune_layers
+        if layers is None:
+            return
+        if layers != ALL and (not layers or len(set(layers)) != len(layers)):
+            message = (
+                "expected one prune layer or more, each once; got "
+                f"{', '.join(layers) or 'none'}"
+            )
+            raise OptionError(message)
+        if (layers == ALL or len(layers) > 1) and self.cut_layer is not None:
+            message = (
+                f"expected no cut layer where several layers are pruned; got {self.cut_layer!r}; "
+                "leave it out"
+            )
+            raise OptionError(message)
 
     def load(self, source: str | Path | Any) -> list[Network]:
         """Load the network; return it cut for every layer that is to be pruned.
