@@ -36,7 +36,8 @@ class Job:
     sets : dict of str to (str, Path)
         Name to kind (``clean`` or ``backdoored``) and HDF5 file, the validation set first.
     options : dict
-        ``steps``: which steps to measure; ``engine`` and ``orders`` for fastprune.
+        ``steps``: which steps to measure; ``engine`` and ``orders`` for fastprune, and a file,
+        ``order_to``, for the order that it found; what :mod:`bench.layer_cases` takes besides.
     """
 
     network: Any
@@ -183,19 +184,19 @@ def tuned(job: Job) -> Outcome:
 def prefix(job: Job) -> Outcome:
     """Run the prefix alone, streamed as fastprune streams: what no sweep can save (d)."""
     from fastprune.networks.batching import batched, sizes
-    from fastprune.runtime import machine
+    from fastprune.runtime import backend, machine
     from fastprune.runtime.parallel import in_order
     from fastprune.sets.image_set import ImageSet
 
     network = job.network
-    batch, size = sizes(network, MEMORY)
-    run, last = batched(network.prefix, batch), 0.0
+    batch, size = sizes([network], MEMORY)
+    run, last = batched(network.graph.input, [network.cut.layer.output], batch), 0.0
     for name, (_, path) in job.sets.items():
         shape, classes = network.input_shape, network.n_classes
         with ImageSet(name, path, input_shape=shape, n_classes=classes) as images:
             chunks = images.chunks(size)
-            for cut in in_order(lambda chunk: run(chunk.images), chunks, machine.cores() + 1):
-                last = float(cut[0, ..., 0][0][0])
+            for (cut,) in in_order(lambda chunk: run(chunk.images), chunks, machine.cores() + 1):
+                last = float(backend.to_numpy(cut[:1]).flat[0])
     return Outcome(about={"batch_size": batch, "last": last})
 
 
@@ -235,6 +236,8 @@ def sweep(job: Job) -> Outcome:
         orders=ORDERS[: job.options.get("orders", 1)], engine=job.options.get("engine", "auto"),
     )  # fmt: skip
     first = found[0]
+    if "order_to" in job.options:
+        np.save(job.options["order_to"], first.order)
     counts = {name: one.counts for name, one in first.sets.items()}
     about = {"engine": first.options["engine_used"], "batch_size": first.options["batch_size"]}
     about["phases"] = dict(first.seconds)

@@ -26,7 +26,9 @@ import tensorflow  # noqa: F401 - part of the baseline
 import fastprune
 from bench import nets
 from bench.cases import CASES, MEMORY, Job
+from bench.layer_cases import LAYER_CASES
 from bench.memory import Peak
+from fastprune.orders.ranking import Ranked
 from fastprune.suffix import select
 from fastprune.sweeping import passes
 
@@ -37,11 +39,11 @@ def sets_of(job: dict[str, Any], key: str) -> dict[str, tuple[str, Path]]:
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
     """Run one case: warm-up, then the clock."""
-    case = CASES[job["case"]]
-    network = fastprune.load_network(job["network"])
+    case = {**CASES, **LAYER_CASES}[job["case"]]
+    options = job.get("options", {})
+    network = fastprune.load_network(job["network"], **options.get("layer", {}))
     _ = fastprune.sweep_orders, keras.Model  # lazy names, imported now
     peak = Peak()
-    options = job.get("options", {})
     if job.get("warm"):
         few = {**options, "steps": [0, 1]} if options.get("steps") else options
         case.run(Job(network, sets_of(job, "warm"), few))
@@ -87,14 +89,19 @@ def startup(job: dict[str, Any]) -> dict[str, Any]:
         ) as sets,
         tqdm(disable=True) as hidden,
     ):  # fmt: skip
-        made = passes.Passes(network, deciders=[valid], memory=MEMORY, steps=[], progress=hidden)
-        made.engine = select.choose_engine(network, "auto", made.first(sets[valid])).engine
+        made = passes.Passes(
+            [network], deciders=[valid], memory=MEMORY, steps=[[]], progress=hidden
+        )
+        (target,), (kept,) = made.targets, made.first(sets[valid])
+        target.engine = select.choose_engine(network, "auto", kept).engine
         loaded = time.perf_counter() - begin
 
         def sweep() -> None:
-            order = np.argsort(made.statistics(sets[valid]).means, kind="stable")
+            (statistics,) = made.statistics(sets[valid])
+            order = np.argsort(statistics.means, kind="stable")
+            target.ranked = Ranked(statistics.means, [order], [statistics.means], [[]])
             for images in sets.values():
-                made.count(images, [order])
+                made.count(images)
 
         sweep()
         first = time.perf_counter() - begin

@@ -83,8 +83,8 @@ def main() -> None:
     shape = (options.images, *SHAPE)
     images = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
     labels = model.predict(images, verbose=0).argmax(axis=1)
-    network = fastprune.load_network(model)
-    layer = network.cut.prune.name
+    layer = next(one.name for one in model.layers if one.name.startswith("conv2d"))
+    network = fastprune.load_network(model, prune_layer=layer)
     first = fastprune.sweep(network, valid=(images, labels))  # compiled loops and traces, warm
     rounds = []
     for _ in range(options.pairs):

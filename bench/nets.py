@@ -12,6 +12,9 @@ SHAPE = (32, 32, 3)
 SAMPLE = 512
 """Images on which the channels are put to sleep."""
 
+NOISE = 50
+"""One image in so many has another label than the network's own."""
+
 
 def images_of(n_images: int, seed: int) -> NDArray[np.uint8]:
     """Return random images, uint8 (n_images, 32, 32, 3): soft colour fields, all different."""
@@ -63,6 +66,32 @@ def put_to_sleep(model: Any, layer: str, images: NDArray[np.uint8], seed: int) -
     found.set_weights([kernel, bias - np.array(level, np.float32) - dead * np.ptp(most, axis=0)])
 
 
+def write_sets(folder: Path, model: Any, count: int) -> dict[str, tuple[str, str]]:
+    """Write the lab's four sets for any network, uint8 channels first; return kinds and files.
+
+    The network labels the clean images itself, but one in :data:`NOISE`; the backdoored ones bear a
+    white square and the label 0.
+    """
+    import h5py
+
+    from bench.families import images_of as images_of_shape
+    from bench.labs import KINDS
+
+    shape, sets = tuple(model.inputs[0].shape[1:]), {}
+    for seed, (name, kind) in enumerate(KINDS.items(), start=2):
+        images, label = images_of_shape(count, shape, seed=seed), np.zeros(count, np.int64)
+        if kind == "backdoored":
+            images[:, -shape[0] // 8 :, -shape[1] // 8 :] = 255
+        else:
+            label = model.predict(images.astype(np.float32), verbose=0).argmax(axis=1)
+            label[::NOISE] = (label[::NOISE] + 1) % model.outputs[0].shape[-1]
+        sets[name] = (kind, str(folder / f"{name}_{count}.h5"))
+        with h5py.File(sets[name][1], "w") as file:
+            file.create_dataset("data", data=images.transpose(0, 3, 1, 2))
+            file.create_dataset("label", data=label)
+    return sets
+
+
 def write_vgg(
     folder: Path,
     *,
@@ -85,7 +114,7 @@ def write_vgg(
     images = images_of(n_images, seed)
     put_to_sleep(model, f"conv_{len(blocks) + 1}", images[:SAMPLE], seed)
     label = model.predict(images, batch_size=256, verbose=0).argmax(axis=1)
-    label[::50] = (label[::50] + 1) % n_classes
+    label[::NOISE] = (label[::NOISE] + 1) % n_classes
     model.save(folder / "network.keras")
     with h5py.File(folder / "valid.h5", "w") as file:
         file.create_dataset("data", data=images.transpose(0, 3, 1, 2))

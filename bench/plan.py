@@ -124,7 +124,7 @@ def lab_group(lab: Lab, sizes: Sizes) -> Iterator[Entry]:
     for case in ("sweep", "sweep_keras", "cached", "reference"):
         yield Entry("lab", "lab", 0, lab.job(case))
     for number in range(1, sizes.pairs + 1):
-        for case in _alternating(LAB_CASES, number):
+        for case in alternating(LAB_CASES, number):
             if case in BARRED or number <= sizes.scaling_pairs:
                 yield Entry("lab", "lab", number, lab.job(case))
 
@@ -146,7 +146,7 @@ def images_group(lab: Lab, sizes: Sizes, folder: Path) -> Iterator[Entry]:
         longer[copies] = Lab(lab.network, sets, lab.warm, lab.channels, lab.stride)
     ends = (min(sizes.copies), max(sizes.copies))  # what the bar on memory is about
     for number in range(1, sizes.pairs + 1):
-        for copies in _alternating(sizes.copies, number):
+        for copies in alternating(sizes.copies, number):
             if copies not in ends and number > sizes.scaling_pairs:
                 continue
             yield Entry("images", f"{copies}", number, longer[copies].job("sweep"))
@@ -174,12 +174,12 @@ def networks_group(sizes: Sizes, folder: Path) -> Iterator[Entry]:
             yield Entry("networks", point, 0, lab.job(case))
         rounds = sizes.pairs if (channels, classes) == sizes.networks[0] else sizes.scaling_pairs
         for number in range(1, rounds + 1):
-            for case in _alternating(("sweep", "cached", "tuned"), number):
+            for case in alternating(("sweep", "cached", "tuned"), number):
                 if case != "tuned" or number <= sizes.scaling_pairs:
                     yield Entry("networks", point, number, lab.job(case))
 
 
-def _alternating(names: tuple[Any, ...], number: int) -> tuple[Any, ...]:
+def alternating(names: tuple[Any, ...], number: int) -> tuple[Any, ...]:
     """Return names in their order, backwards in every second round."""
     return names if number % 2 else names[::-1]
 

@@ -86,7 +86,7 @@ class Bench:
             groups = self.only & set(plan.GROUPS) or set(plan.GROUPS)
             for name in plan.GROUPS:
                 if name in groups:
-                    self._run_group(makers[name]())
+                    self.run_group(makers[name]())
         if self._shared is not None:
             self._shared.close()
 
@@ -107,7 +107,8 @@ class Bench:
         channels = described["network"]["n_channels"]
         return plan.Lab(network, sets, warm, channels, self.sizes.stride[0])
 
-    def _run_group(self, entries: Iterator[plan.Entry]) -> None:
+    def run_group(self, entries: Iterator[plan.Entry]) -> None:
+        """Run measurements one after another; compare what they count, keep what they took."""
         first: dict[str, dict[str, Any]] = {}
         cases = self.only - set(plan.GROUPS)
         for entry in entries:

@@ -31,6 +31,7 @@ _HOMES = {
     "predict": "prediction",
     "stamp_set": "making.backdoor_set",
     "sweep": "sweeping.run",
+    "sweep_layers": "sweeping.run",
     "sweep_orders": "sweeping.run",
 }
 

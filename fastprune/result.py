@@ -108,7 +108,11 @@ class SweepResult(SweepRecord):
                 "no such file; put it back, or load repaired_X.keras of the results directory"
             )
             raise OutputError(message)
-        network = load_network(path, cut_layer=self.network.cut_layer)
+        info = self.network
+        named = "mask_layer" if info.intervention == "mask" else "prune_layer"
+        zero_at = "bn" if info.intervention == "weights+bn" else "conv"
+        choice = {named: info.prune_layer, "zero_at": zero_at, "cut_layer": info.cut_layer}
+        network = load_network(path, **choice)
         if network.fingerprint != self.network.fingerprint:
             message = (
                 f"expected the network that was swept; got another file ({path}); "

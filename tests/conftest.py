@@ -102,12 +102,15 @@ def global_pooling(head="softmax"):
 
 
 def residual(head="softmax"):
-    """Two residual blocks: only conv_1, before and pool_1, between them, are crossed by all."""
+    """Two residual blocks: no convolution but the first is crossed by all; conv_3 is cut behind."""
     inputs = keras.Input(SHAPE)
     x = layers.Conv2D(CHANNELS, 3, padding="same", activation="relu", name="conv_1")(inputs)
     x = layers.MaxPooling2D(2, name="pool_1")(x)
     for index in (2, 3):
-        y = layers.Conv2D(CHANNELS, 3, padding="same", activation="relu", name=f"conv_{index}")(x)
+        y = layers.Conv2D(
+            CHANNELS, 3, padding="same", name=f"conv_{index}",
+            kernel_initializer=keras.initializers.RandomNormal(stddev=2),
+        )(x)  # fmt: skip
         x = layers.Add(name=f"add_{index}")([x, y])
     x = layers.GlobalAveragePooling2D(name="average")(x)
     outputs = _scores(head)(x)

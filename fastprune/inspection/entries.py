@@ -51,3 +51,21 @@ def ranges(numbers: Iterable[int]) -> str:
         words += [f"{run[0]}-{run[-1]}"] if len(run) > 2 else map(str, run)
         start = stop
     return " ".join(words)
+
+
+def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Return rows of words in columns, those of `right` flush right.
+
+    Examples
+    --------
+    >>> table([("a", "1"), ("long", "12")], right=(1,))
+    ['  a      1', '  long  12']
+    """
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  " + "  ".join(
+            word.rjust(wide[column]) if column in right else word.ljust(wide[column])
+            for column, word in enumerate(row)
+        ).rstrip()
+        for row in rows
+    ]  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastprune.inspection.entries import entry, ranges, shape_words, size_words
+from fastprune.inspection.entries import entry, ranges, shape_words, size_words, table
 from fastprune.report.text.words import PRIME, plain
 
 
@@ -22,11 +22,25 @@ class LayerInspection:
 
 @dataclass(frozen=True)
 class CutInspection:
-    """A place where the network can be cut."""
+    """A layer that can be pruned.
+
+    Attributes
+    ----------
+    prune_layer, cut_layer : str
+        The layer, and where the network would be cut for it.
+    n_channels : int
+        Its channels.
+    engine : str
+        The engine that a sweep tries first.
+    bytes_per_image : int
+        What is kept of an image of the validation set, side tensors counted.
+    """
 
     prune_layer: str
     cut_layer: str
     n_channels: int
+    engine: str
+    bytes_per_image: int
 
 
 @dataclass(frozen=True)
@@ -56,9 +70,13 @@ class NetworkInspection:
     layers : tuple of LayerInspection
         In order of the calls.
     cuts : tuple of CutInspection
-        Where it can be cut; a sweep takes the last.
-    beyond : tuple of str
-        Convolutions after the prune layer of that cut, which have none.
+        Every layer that can be pruned, in order.
+    prune_layer : str or None
+        The one that a sweep takes by itself; None where it takes none.
+    behind : tuple of str
+        Convolutions that its channels reach.
+    branches : tuple of str
+        Convolutions that feed the same cut beside it.
     refusal : str or None
         Why it cannot be swept.
     dead : mapping of str to tuple of int
@@ -83,7 +101,9 @@ class NetworkInspection:
     parameters: int
     layers: tuple[LayerInspection, ...]
     cuts: tuple[CutInspection, ...]
-    beyond: tuple[str, ...]
+    prune_layer: str | None
+    behind: tuple[str, ...]
+    branches: tuple[str, ...]
     refusal: str | None
     dead: Mapping[str, tuple[int, ...]]
     units: Mapping[str, int]
@@ -128,29 +148,35 @@ def _layer_table(found: NetworkInspection) -> list[str]:
          f"{layer.parameters:,}")
         for layer in found.layers
     ]  # fmt: skip
-    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        f"  {name:<{wide[0]}}  {kind:<{wide[1]}}  {shape:<{wide[2]}}  {count:>{wide[3]}}"
-        for name, kind, shape, count in rows
-    ]
+    return table(rows, right=(3,))
 
 
 def _cut_lines(found: NetworkInspection) -> list[str]:
+    """Say which layers can be pruned, and which of them a sweep takes by itself."""
     if not found.cuts:
         return []
-    named = [
-        f"{plain(cut.prune_layer)} at {plain(cut.cut_layer)} ({cut.n_channels} channels)"
+    rows = [("can be pruned", "channels", "cut at", "engine", "kept per image")]
+    rows += [
+        (plain(cut.prune_layer, 32), f"{cut.n_channels:,}", plain(cut.cut_layer, 32), cut.engine,
+         size_words(cut.bytes_per_image))
         for cut in found.cuts
-    ]
-    lines = entry("cuts", "; ".join(named))
-    last = found.cuts[-1]
+    ]  # fmt: skip
+    lines = [*table(rows, right=(1, 4)), ""]
+    chosen = next((cut for cut in found.cuts if cut.prune_layer == found.prune_layer), None)
+    if chosen is None:
+        return lines
     why = (
-        f"{plain(last.prune_layer)}, {last.n_channels} channels, cut at {plain(last.cut_layer)}: "
-        "the last tensor that one convolution alone feeds and that every path to the class scores "
-        "crosses"
+        f"{plain(chosen.prune_layer)}, {chosen.n_channels} channels, cut at "
+        f"{plain(chosen.cut_layer)}: the last convolution, the classifier left out, whose channels "
+        "stay apart up to a tensor that every path to the class scores crosses"
     )
-    if found.beyond:
-        why += f"; other paths lead around {', '.join(map(plain, found.beyond))}"
+    if found.behind:
+        why += f"; behind it: {', '.join(map(plain, found.behind))}"
+    if found.branches:
+        why += (
+            f"; {', '.join(map(plain, found.branches))} feed the same cut in other branches: "
+            "--mask-layer features has all of them"
+        )
     return lines + entry("prune layer", why)
 
 
@@ -165,9 +191,8 @@ def _dead_lines(found: NetworkInspection) -> list[str]:
     if not found.dead:
         return entry("dead weights", "none: no channel or unit has kernel and bias all zero")
     lines = []
-    prune = found.cuts[-1].prune_layer if found.cuts else None
     for layer, channels in found.dead.items():
-        kind = f"a pruned network ({PRIME}): " if layer == prune else ""
+        kind = f"a pruned network ({PRIME}): " if layer == found.prune_layer else ""
         said = f"{kind}{len(channels)} of {found.units[layer]} of {plain(layer)} all zero"
         lines += entry("dead weights", f"{said}: {ranges(channels)}")
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from fastprune.inspection.network_findings import (
 from fastprune.inspection.weights import dead_units, held_by_goodnet, not_finite
 from fastprune.networks import loading
 from fastprune.networks.classifier import ending
-from fastprune.networks.cuts import crossed, cuts
+from fastprune.networks.batching import values_kept
+from fastprune.networks.cuts import behind, branches, candidates
 from fastprune.networks.file_checks import as_text
 from fastprune.networks.goodnet import scores_inside
 from fastprune.networks.graph import Graph
-from fastprune.networks.layer_kinds import PRUNABLE
-from fastprune.networks.network import load_network
+from fastprune.networks.network import Network, load_network
 from fastprune.networks.tracing import trace
+from fastprune.suffix.select import first_candidate
 
 
 def inspect_network(path: Path) -> NetworkInspection:
@@ -37,7 +39,6 @@ def inspect_network(path: Path) -> NetworkInspection:
     model = loading.load_model(path)
     graph, refusal = _traced(model)
     inside = None if graph is None else scores_inside(graph)
-    found = [] if graph is None or inside is not None else cuts(graph)
     refusal = "it is a G: sweep its B" if inside is not None else refusal or _refusal(model)
     dead, units = dead_units(model)
     if graph is not None and inside is not None:
@@ -53,11 +54,7 @@ def inspect_network(path: Path) -> NetworkInspection:
         ending=None if graph is None else ending(graph, (inside or [graph.output])[0]),
         parameters=int(model.count_params()),
         layers=_layers(model, graph),
-        cuts=tuple(
-            CutInspection(cut.prune.name, cut.layer.name, int(cut.prune.output.shape[-1]))
-            for cut in found
-        ),
-        beyond=() if graph is None or not found else _beyond(graph, found[-1].prune.name),
+        **_cuts(None if inside is not None else graph, model),
         refusal=refusal,
         dead=dead,
         units=units,
@@ -101,13 +98,30 @@ def _layers(model: Any, graph: Graph | None) -> tuple[LayerInspection, ...]:
     return tuple(found)
 
 
-def _beyond(graph: Graph, prune_layer: str) -> tuple[str, ...]:
-    """Return the convolutions after the prune layer that other paths lead around."""
-    names = [call.name for call in graph.calls]
-    after = graph.calls[names.index(prune_layer) + 1 :]
-    return tuple(
-        call.name for call in after if call.kind in PRUNABLE and not crossed(graph, call.output)
-    )
+def _cuts(graph: Graph | None, model: Any) -> dict[str, Any]:
+    """Return every layer that can be pruned, and what goes with the one that a sweep takes."""
+    found: dict[str, Any] = {"cuts": (), "prune_layer": None, "behind": (), "branches": ()}
+    if graph is None:
+        return found
+    try:
+        network = load_network(model)
+    except NetworkError:
+        return found
+    taken = network.cut
+    possible = [replace(network, cut=cut) for cut in candidates(network.graph, dense=True)]
+    return {
+        "cuts": tuple(map(_cut, possible)), "prune_layer": taken.prune.name,
+        "behind": tuple(behind(network.graph, taken)),
+        "branches": tuple(branches(network.graph, taken)),
+    }  # fmt: skip
+
+
+def _cut(network: Network) -> CutInspection:
+    cut = network.cut
+    return CutInspection(
+        cut.prune.name, cut.layer.name, network.n_channels, first_candidate(network),
+        4 * values_kept(network),
+    )  # fmt: skip
 
 
 def _metadata(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.networks.graph import Graph
+from fastprune.networks.interventions import kernel_of
 from fastprune.networks.layer_kinds import PRUNABLE
 from fastprune.runtime import backend
 
@@ -18,19 +19,15 @@ def dead_units(model: Any) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
     Returns
     -------
     dead : dict of str to tuple of int
-        By the name of a Conv2D, SeparableConv2D or Dense layer; those without any are left out.
+        By the name of a convolution or Dense layer; those without any are left out.
     units : dict of str to int
         How many each of these layers has.
     """
-    import keras
-
-    kinds = (keras.layers.Conv2D, keras.layers.SeparableConv2D, keras.layers.Dense)
     dead, units = {}, {}
     for layer in model._flatten_layers(include_self=False):
-        if not isinstance(layer, kinds):
+        if type(layer).__name__ not in PRUNABLE:
             continue
-        separable = isinstance(layer, keras.layers.SeparableConv2D)
-        kernel = backend.to_numpy(layer.pointwise_kernel if separable else layer.kernel)
+        kernel = kernel_of(layer)
         silent = (kernel == 0).reshape(-1, kernel.shape[-1]).all(axis=0)
         if layer.use_bias:
             silent &= backend.to_numpy(layer.bias) == 0
@@ -41,7 +38,11 @@ def dead_units(model: Any) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
 
 
 def held_by_goodnet(graph: Graph) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
-    """Return the channels that a G holds at their pruned value, under the layer they come from."""
+    """Return the channels that a G holds at their pruned value, under the layer they come from.
+
+    That is the convolution from which the cut comes through channel-wise layers alone; else the
+    cut layer, whose channels they then are.
+    """
     for call in graph.calls:
         keep: Any = call.args[0] if call.kind == "Where" else None
         if isinstance(keep, np.ndarray) and keep.ndim == 1 and keep.dtype == bool:
@@ -52,12 +53,14 @@ def held_by_goodnet(graph: Graph) -> tuple[dict[str, tuple[int, ...]], dict[str,
 
 
 def _source(graph: Graph, tensor: Any) -> str:
-    """Return the name of the convolution from which a tensor comes."""
+    """Return the name of the layer whose channels a tensor has."""
     giving = {id(call.output): call for call in graph.calls}
-    call = giving[id(tensor)]
-    while call.kind not in PRUNABLE and id(call.inputs[0]) in giving:
+    cut = call = giving[id(tensor)]
+    while call.kind not in PRUNABLE:
+        if len(call.inputs) != 1 or id(call.inputs[0]) not in giving:
+            return cut.name
         call = giving[id(call.inputs[0])]
-    return call.name
+    return call.name if call.output.shape[-1] == tensor.shape[-1] else cut.name
 
 
 def not_finite(model: Any) -> dict[str, int]:

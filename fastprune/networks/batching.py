@@ -7,6 +7,7 @@ chunk has several, since every chunk costs about a millisecond of Python.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,22 +24,57 @@ MOST_CORES = 4
 """Cores that a batch is made for where TensorFlow spreads a call over all of them."""
 
 CHUNK = 3 << 20
-"""Bytes of a chunk: 96 images of the lab. Up to six chunks are held at a time."""
+"""Bytes of a chunk: 96 images of the lab."""
+
+CHUNKS_HELD = 6
+"""How many chunks are read, computed and counted at a time."""
 
 
-def sizes(network: Network, memory: int) -> tuple[int, int]:
+def sizes(networks: Sequence[Network], memory: int) -> tuple[int, int]:
     """Return how many images make a batch and a chunk of a sweep.
 
     Parameters
     ----------
-    network : Network
-        Its widest layer limits the batch, its images and cut activations the chunk.
+    networks : sequence of Network
+        The same network cut at one layer or several. Its widest layer limits the batch, its images
+        and all that is kept of them the chunk.
     memory : int
         Bytes that fastprune may hold; little of it makes both smaller.
     """
-    graph, held = network.graph, (network.input_shape, network.pruned_value.shape)
+    graph, held = networks[0].graph, networks[0].input_shape
+    kept = sum(values_kept(network) for network in networks)
     batch = batch_size(graph.calls, graph.input, working_set=min(WORKING_SET, memory // 16))
-    return batch, chunk_size(batch, *held, size=min(CHUNK, memory // 64))
+    return batch, chunk_size(batch, held, (kept,), size=min(CHUNK, memory // 64))
+
+
+def values_kept(network: Network) -> int:
+    """Return how many values are kept of an image: its cut activations and side tensors."""
+    return sum(math.prod(shape) for shape in network.kept_shapes)
+
+
+def groups(networks: Sequence[Network], memory: int) -> list[list[Network]]:
+    """Return which cuts of a network share a pass over the images: as many as memory allows.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        The same network cut at several layers.
+    memory : int
+        Bytes that fastprune may hold. What is kept of the chunks that are held at a time, a batch
+        each, takes no more than half of it, unless it is that of a single cut.
+    """
+    batch, _ = sizes(networks[:1], memory)
+    limit = memory // (2 * 4 * batch * CHUNKS_HELD)
+    found: list[list[Network]] = []
+    room = 0
+    for network in networks:
+        values = values_kept(network)
+        if not found or values > room:
+            found.append([])
+            room = limit
+        found[-1].append(network)
+        room -= values
+    return found
 
 
 def batch_size(calls: Sequence[Call], start: Any, *, working_set: int = WORKING_SET) -> int:
@@ -88,11 +124,27 @@ def chunk_size(batch: int, *shapes: Sequence[int], size: int = CHUNK) -> int:
     return batch * max(1, size // (4 * batch * values))
 
 
-def batched(model: Any, batch: int) -> Callable[[Any], Any]:
-    """Return a model compiled, as a call that takes a chunk batch by batch."""
-    signature = (((None, *model.input.shape[1:]), "float32"),)
-    call = backend.compiled(lambda images: model(images, training=False), signature=signature)
-    return lambda images: in_batches(call, images, batch)
+def batched(start: Any, outputs: Sequence[Any], batch: int) -> Callable[[Any], list[Any]]:
+    """Return a part of a network compiled, as a call that takes a chunk batch by batch.
+
+    Parameters
+    ----------
+    start : KerasTensor
+        What goes in.
+    outputs : sequence of KerasTensor
+        What comes out, in a list.
+    batch : int
+        Images per call.
+    """
+    import keras
+
+    model = keras.Model(start, list(outputs))
+
+    def run(images: Any) -> list[Any]:
+        return list(keras.tree.flatten(model(images, training=False)))
+
+    call = backend.compiled(run, signature=(((None, *start.shape[1:]), "float32"),))
+    return lambda images: in_batches(call, images, batch)  # type: ignore[no-any-return]
 
 
 def in_batches(call: Callable[[Any], Any], images: Any, batch: int) -> Any:

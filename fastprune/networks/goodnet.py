@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 
 from fastprune.errors import FormatError, OutputError, first_line
 from fastprune.files.atomic import whole_file
+from fastprune.networks.cuts import choose
 from fastprune.networks.graph import Call, Graph, replay
-from fastprune.networks.network import Network
+from fastprune.networks.interventions import zero_normalization, zero_weights
+from fastprune.networks.network import Network, pruned_track
 from fastprune.networks.process_wide import without_talk_of_formats
 from fastprune.networks.tracing import trace
 from fastprune.runtime import backend
@@ -20,9 +23,12 @@ from fastprune.runtime import backend
 OWN = "goodnet_"
 """How the names of G's own operations begin."""
 
+MASK = "pruning_mask"
+"""Name of the layer that masks channels in a B′ where no kernel can."""
+
 
 def make_repaired(network: Network, channels: NDArray[np.integer]) -> Any:
-    """Make B′: a copy of B with channels of the prune layer zeroed, kernel and bias.
+    """Make B′: a copy of B with channels of the prune layer pruned.
 
     Parameters
     ----------
@@ -34,20 +40,62 @@ def make_repaired(network: Network, channels: NDArray[np.integer]) -> Any:
     Returns
     -------
     keras.Model
-        Input and output as B's.
+        Input and output as B's. Weights are zeroed as the network's intervention says; a mask is
+        zeroed rows of the kernels that read the masked layer, or else one Rescaling layer more.
 
     References
     ----------
     K. Liu, B. Dolan-Gavitt, S. Garg: Fine-Pruning, RAID 2018, arXiv:1805.12185.
     """
+    intervention, pruned = network.cut.intervention, np.asarray(channels, int)
+    if intervention.how == "mask":
+        return _masked(network, pruned)
     model = _copy(network)
-    layer = model.get_layer(network.cut.prune.name)
-    weights = layer.get_weights()
-    separable = network.cut.prune.kind == "SeparableConv2D"
-    for weight in weights[1:] if separable else weights:  # its depthwise kernel has no such channel
-        weight[..., np.asarray(channels, int)] = 0
-    layer.set_weights(weights)
+    zero_weights(model.get_layer(intervention.prune.name), pruned)
+    if intervention.how == "weights+bn":
+        zero_normalization(model.get_layer(intervention.starts[0].name), pruned)
     return model
+
+
+def _masked(network: Network, channels: NDArray[np.integer]) -> Any:
+    """Return a copy of B in which channels of the masked layer's output do nothing."""
+    graph, starts = network.graph, network.cut.intervention.starts
+    readers = [call for start in starts for call in graph.readers[id(start.output)]]
+    called = Counter(id(call.operation) for call in graph.calls)
+    if all(_weighs(call) and called[id(call.operation)] == 1 for call in readers):
+        model = _copy(network)
+        for call in readers:
+            kernel = model.get_layer(call.name).kernel
+            values = backend.to_numpy(kernel).copy()
+            values[..., channels, :] = 0
+            kernel.assign(values)
+        return model
+    return _with_rescaling(network, channels)
+
+
+def _weighs(call: Call) -> bool:
+    """Return whether a layer multiplies every channel that it takes with rows of its kernel."""
+    return call.kind == "Dense" or (call.kind == "Conv2D" and call.operation.groups == 1)
+
+
+def _with_rescaling(network: Network, channels: NDArray[np.integer]) -> Any:
+    """Return a copy of B with a layer behind the masked one that multiplies channels with 0."""
+    import keras
+
+    masked = network.cut.intervention.prune
+    factors = np.ones(masked.output.shape[-1])
+    factors[channels] = 0
+    name = _untaken(MASK, {call.name for call in network.graph.calls})
+    layer = keras.layers.Rescaling(factors.tolist(), name=name)
+
+    def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        output = operation(*args, **kwargs)
+        return layer(output) if operation.name == masked.name else output
+
+    model = keras.models.clone_model(network.model, call_function=call)
+    for own in network.model.layers:
+        model.get_layer(own.name).set_weights(own.get_weights())
+    return _finalized(model)
 
 
 def make_goodnet(network: Network, channels: NDArray[np.integer]) -> Any:
@@ -73,22 +121,25 @@ def make_goodnet(network: Network, channels: NDArray[np.integer]) -> Any:
 
     ops = keras.ops
     graph = trace(_copy(network))
-    cut = _named(graph, network.cut.layer.name).output
-    keep = np.ones(network.n_channels, bool)
-    keep[np.asarray(channels, int)] = False
+    cut = choose(graph, network.where, **network.cut.choice)
+    tensor, scores = cut.layer.output, graph.output
+    keep = np.ones(tensor.shape[-1], bool)
+    keep[cut.places[:, np.asarray(channels, int)]] = False
     value = network.pruned_value
-    if (value == value.reshape(-1, value.shape[-1])[0]).all():
+    if value is None:
+        value = pruned_track(graph, cut)
+    elif (value == value.reshape(-1, value.shape[-1])[0]).all():
         value = value.reshape(-1, value.shape[-1])[0]  # the same at every position
-    masked = ops.where(keep, cut, value)
-    scores = graph.output
-    repaired = replay(graph.calls, {id(cut): masked, id(graph.input): graph.input}, scores)
+    masked = ops.where(keep, tensor, value)
+    known = {id(tensor): masked, **{id(side): side for side in cut.sides}}
+    repaired = replay(graph.calls, known, scores)
     agree = ops.equal(ops.argmax(scores, axis=-1), ops.argmax(repaired, axis=-1))
     agree = ops.expand_dims(agree, axis=-1)
     least = ops.min(scores, axis=-1, keepdims=True)  # argmax takes the first of equals: never N
     parts = [ops.where(agree, scores, 0.0), ops.where(agree, least, 1.0)]
     output = ops.concatenate(parts, axis=-1)
-    own = [*_operations([cut], masked), *_operations([scores, repaired], output)]
-    _name_apart(own, {graph.input.name, *(call.name for call in graph.calls)})
+    taken = {graph.input.name, *(call.name for call in graph.calls)}
+    _name_apart(_own_operations(graph, output), taken)
     return keras.Model(graph.input, output, name=f"{network.model.name}_goodnet")
 
 
@@ -188,26 +239,36 @@ def _copy(network: Network) -> Any:
 
     model = keras.models.clone_model(network.model)
     model.set_weights(network.model.get_weights())
+    return _finalized(model)
+
+
+def _finalized(model: Any) -> Any:
+    """Return a model whose Normalization layers compute with values derived from their weights."""
+    import keras
+
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # it computes with values derived from its weights
+            layer.finalize_state()
     return model
 
 
-def _operations(inputs: list[Any], output: Any) -> list[Any]:
-    """Return the operations that make `output` of `inputs`, the first ones first.
+def _own_operations(graph: Graph, output: Any) -> list[Any]:
+    """Return the operations behind a graph's tensors that make `output`, the first ones first.
 
     ``keras.Function(inputs, output).operations`` would be the same with newer releases of Keras;
-    3.12 refuses inputs in the middle of a network.
+    3.12 refuses inputs in the middle of a network. Layers of B that run twice are B's.
     """
     made: list[Any] = []
-    seen, waiting = {id(tensor) for tensor in inputs}, [output]
+    theirs = {id(call.operation) for call in graph.calls}
+    seen = {id(graph.input), *(id(call.output) for call in graph.calls)}
+    waiting = [output]
     while waiting:
         tensor = waiting.pop()
         if id(tensor) not in seen:
             seen.add(id(tensor))
             operation, node, _ = tensor._keras_history
-            made.append(operation)
+            if id(operation) not in theirs:
+                made.append(operation)
             waiting += reversed(operation._inbound_nodes[node].input_tensors)
     return made[::-1]
 
@@ -219,11 +280,11 @@ def _name_apart(operations: list[Any], taken: set[str]) -> None:
     name twice; it calls layers so as well.
     """
     for operation in operations:
-        stem = f"{OWN}{type(operation).__name__.lower()}"
-        names = (f"{stem}_{index}" if index else stem for index in itertools.count())
-        operation.name = next(name for name in names if name not in taken)
+        operation.name = _untaken(f"{OWN}{type(operation).__name__.lower()}", taken)
         taken.add(operation.name)
 
 
-def _named(graph: Graph, name: str) -> Call:
-    return next(call for call in graph.calls if call.name == name)
+def _untaken(stem: str, taken: set[str]) -> str:
+    """Return a name that is not taken: the stem, or the stem and a number."""
+    names = (f"{stem}_{index}" if index else stem for index in itertools.count())
+    return next(name for name in names if name not in taken)

@@ -24,12 +24,23 @@ CHANNEL_WISE = frozenset({
     "AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D", "Dropout",
     "SpatialDropout2D", "AlphaDropout", "GaussianDropout", "GaussianNoise",
     "ActivityRegularization", "ZeroPadding2D", "Cropping2D", "UpSampling2D", "DepthwiseConv2D",
-    "Rescaling", "Identity",
+    "Rescaling", "Identity", "LayerScale", "StochasticDepth",
 })  # fmt: skip
-"""Layers whose output channel c depends on input channel c alone."""
+"""Layers whose output channel c depends on input channel c alone; of a depthwise convolution with
+several outputs a channel, on input channel c divided by their number. The last two are those of
+ConvNeXt."""
 
-PRUNABLE = frozenset({"Conv2D", "SeparableConv2D"})
-"""Layers whose output channels can be pruned: zero the kernel and the bias of a channel."""
+MERGING = frozenset({
+    "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Divide", "TrueDivide",
+})  # fmt: skip
+"""Layers, and operations of ``keras.ops``, that put tensors together value by value."""
+
+PRUNABLE = frozenset({
+    "Conv2D", "SeparableConv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense",
+})  # fmt: skip
+"""Layers whose output channels can be pruned: zero the kernel and the bias of a channel.
+
+A unit of a Dense layer is a channel."""
 
 TRAINING_ALONE = frozenset({
     "AugMix", "CutMix", "Equalization", "MaxNumBoundingBoxes", "MixUp", "RandAugment",

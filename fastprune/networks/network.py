@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from fastprune.errors import NetworkError
 from fastprune.networks import loading
 from fastprune.networks.classifier import check_shapes, flat
-from fastprune.networks.cuts import Cut, choose
+from fastprune.networks.cuts import Cut, behind, choose
 from fastprune.networks.graph import Call, Graph, replay
-from fastprune.networks.layer_kinds import activation_of
 from fastprune.networks.tracing import trace
 from fastprune.runtime import backend
 
@@ -74,26 +73,38 @@ class Network:
     @property
     def n_channels(self) -> int:
         """Number of channels of the prune layer."""
-        return int(self.cut.layer.output.shape[-1])
+        return self.cut.intervention.n_channels
 
     @property
     def cut_shape(self) -> tuple[int, ...]:
         """Shape of one image's cut activations, channels last."""
         return tuple(self.cut.layer.output.shape[1:])
 
+    @property
+    def kept_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of what is kept of an image: at the cut, pruned where need be, side tensors."""
+        tracks = [self.cut_shape] * (2 if self.cut.track.per_image else 1)
+        return [*tracks, *(tuple(side.shape[1:]) for side in self.cut.sides)]
+
     @cached_property
-    def pruned_value(self) -> NDArray[np.float32]:
+    def pruned_value(self) -> NDArray[np.float32] | None:
         """What the cut layer gives when every channel is pruned: float32 of :attr:`cut_shape`.
 
-        Zero behind a ReLU, but sigmoid(0) or a BatchNorm's offset elsewhere: the zeroed
-        convolution's output goes through the channel-wise layers.
+        Zero behind a ReLU, but sigmoid(0) or a BatchNorm's offset elsewhere: what a zeroed layer
+        gives goes through the channel-wise layers. None where it differs from image to image.
         """
         import keras
 
-        pruned = self.cut.prune
-        activation = activation_of(pruned.operation) or (lambda x: x)
-        zero = activation(keras.ops.zeros((1, *pruned.output.shape[1:]), pruned.output.dtype))
-        value = replay(self.cut.chain, {id(pruned.output): zero}, self.cut.layer.output)
+        if self.cut.track.per_image:
+            return None
+        intervention = self.cut.intervention
+        zeros = {
+            id(call.output): keras.ops.full(
+                (1, *call.output.shape[1:]), intervention.start_value, call.output.dtype
+            )
+            for call in intervention.starts
+        }
+        value = replay(self.cut.chain, zeros, self.cut.layer.output)
         return np.ascontiguousarray(backend.to_numpy(value)[0], np.float32)
 
     @cached_property
@@ -104,22 +115,32 @@ class Network:
         return keras.Model(self.graph.input, self.cut.layer.output, name="prefix")
 
     @cached_property
-    def prefix_and_prune(self) -> Any:
-        """Images to [cut activations, prune layer's output], as a keras.Model."""
-        import keras
+    def pruned_track(self) -> Any:
+        """The cut tensor with every channel pruned, where it differs from image to image."""
+        return pruned_track(self.graph, self.cut)
 
-        outputs = [self.cut.layer.output, self.cut.prune.output]
-        return keras.Model(self.graph.input, outputs, name="prefix_and_prune")
+    @cached_property
+    def kept(self) -> list[Any]:
+        """The tensors that are kept of images, one for each of :attr:`kept_shapes`."""
+        pruned = [self.pruned_track] if self.cut.track.per_image else []
+        return [self.cut.layer.output, *pruned, *self.cut.sides]
 
     @cached_property
     def suffix(self) -> Any:
-        """Cut activations to class scores, as a keras.Model."""
+        """Cut activations, and side tensors where there are any, to class scores: a keras.Model."""
         import keras
 
-        cut = self.cut.layer.output
-        start = keras.Input(self.cut_shape, dtype=cut.dtype, name="cut_activations")
-        end = replay(self.suffix_calls, {id(cut): start}, self.graph.output)
-        return keras.Model(start, end, name="suffix")
+        known = {
+            id(tensor): keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=f"kept_{index}")
+            for index, tensor in enumerate([self.cut.layer.output, *self.cut.sides])
+        }
+        end = replay(self.suffix_calls, known, self.graph.output)
+        starts = list(known.values())
+        return keras.Model(starts if self.cut.sides else starts[0], end, name="suffix")
+
+    def cut_at(self, **choice: Any) -> Network:
+        """Return the same network with another cut; options are those of :func:`load_network`."""
+        return replace(self, cut=choose(self.graph, self.where, **choice))
 
     @cached_property
     def suffix_calls(self) -> tuple[Call, ...]:
@@ -140,6 +161,8 @@ class Network:
             "n_classes": self.n_classes,
             "n_channels": self.n_channels,
             "prune_layer": self.cut.prune.name,
+            "intervention": self.cut.intervention.how,
+            "behind": len(behind(self.graph, self.cut)),
             "cut_layer": self.cut.layer.name,
             "input_shape": list(self.input_shape),
             "parameters": int(self.model.count_params()),
@@ -148,7 +171,14 @@ class Network:
         }
 
 
-def load_network(source: str | Path | Any, *, cut_layer: str | None = None) -> Network:
+def load_network(
+    source: str | Path | Any,
+    *,
+    prune_layer: str | None = None,
+    mask_layer: str | None = None,
+    zero_at: str = "conv",
+    cut_layer: str | None = None,
+) -> Network:
     """Load a network and find its cut.
 
     Parameters
@@ -156,42 +186,75 @@ def load_network(source: str | Path | Any, *, cut_layer: str | None = None) -> N
     source : path or keras.Model
         A ``.keras`` or ``.h5`` file (never compiled, its code never run), a model, or a network
         that was loaded before.
+    prune_layer : str, optional
+        Name of the layer whose channels are pruned, kernel and bias: a convolution of any kind or a
+        hidden Dense. By default the last convolution whose cut every path from the images to the
+        class scores crosses, the classifier itself left out.
+    mask_layer : str, optional
+        Name of a layer whose output channels (last axis) are set to 0 instead; ``"features"`` is
+        what the classifier takes.
+    zero_at : {"conv", "bn"}
+        ``"bn"`` zeroes gamma and beta of the BatchNormalization behind the prune layer too.
     cut_layer : str, optional
-        Name of the cut layer; found automatically by default: the last tensor, fed by a
-        convolution through channel-wise layers only, that every path to the scores crosses.
+        Name of the cut layer: the last possible by default.
 
     Raises
     ------
     NetworkError
-        When the file cannot be loaded, or the network has no class scores or no such cut.
+        When the file cannot be loaded, the network has no class scores, or a layer cannot serve.
+    OptionError
+        When the options contradict each other.
     """
+    choice = {
+        "prune_layer": prune_layer, "mask_layer": mask_layer, "zero_at": zero_at,
+        "cut_layer": cut_layer,
+    }  # fmt: skip
     if isinstance(source, Network):
-        if cut_layer in (None, source.cut.layer.name):
-            return source
-        source = source.model
+        asked = any(value is not None for name, value in choice.items() if name != "zero_at")
+        return source.cut_at(**choice) if asked or zero_at != "conv" else source
     path = Path(source) if isinstance(source, str | Path) else None
     model: Any = loading.load_model(path) if path is not None else source
     graph = trace(model)
     where = str(path) if path is not None else str(model.name)
     check_shapes(graph, where)
-    cut = choose(graph, cut_layer, where)
-    _check_types(graph, cut, where)
+    _check_types(graph, where)
     return Network(
         model=flat(graph, model.name),
         graph=graph,
-        cut=cut,
+        cut=choose(graph, where, **choice),
         path=path,
         fingerprint=loading.fingerprint(path) if path is not None else _digest(model),
         written_by=loading.written_by(path) if path is not None else "a Keras model in memory",
     )
 
 
-def _check_types(graph: Graph, cut: Cut, where: str) -> None:
-    for call in (cut.prune, cut.layer, graph.calls[-1]):
-        if call.output.dtype != "float32":
+def pruned_track(graph: Graph, cut: Cut) -> Any:
+    """Return the cut tensor of a graph with every channel pruned, as one more tensor of it."""
+    import keras
+
+    intervention = cut.intervention
+    known: dict[int, Any] = {id(graph.input): graph.input}
+    known.update((id(call.output), call.output) for call in graph.calls)
+    for call in cut.chain:
+        del known[id(call.output)]
+    for call in intervention.starts:
+        known[id(call.output)] = keras.ops.full_like(call.output, intervention.start_value)
+    return replay(cut.chain, known, cut.layer.output)
+
+
+def _check_types(graph: Graph, where: str) -> None:
+    """Refuse networks that round: engines, chunks and batches would give other classes than Keras.
+
+    In float16 scores of a third of a percent apart are the same number.
+    """
+    import keras
+
+    for call in graph.calls:
+        dtype = str(call.output.dtype)
+        if "float" in dtype and keras.backend.standardize_dtype(dtype) != "float32":
             message = (
-                f"expected float32 at the cut and in the scores; got {call.output.dtype} of "
-                f"{call.name!r} ({where}); save the network with the float32 policy"
+                f"expected float32 in every layer; got {dtype} of {call.name!r} ({where}); save "
+                "the network with the float32 policy"
             )
             raise NetworkError(message)
 

@@ -16,8 +16,11 @@ from fastprune.orders.statistics import Evidence
 
 FloatArray = NDArray[np.float64]
 
-LARGEST = frozenset({"descending", "apoz", "oracle"})
+LARGEST = frozenset({"descending", "apoz", "oracle", "clp"})
 """Criteria whose largest score is pruned first."""
+
+OF_KERNELS = frozenset({"l1", "l2", "fpgm", "clp"})
+"""Criteria that look at the prune layer's kernel alone."""
 
 
 def scores(order: Order, evidence: Evidence) -> FloatArray:
@@ -46,10 +49,12 @@ def scores(order: Order, evidence: Evidence) -> FloatArray:
     ----------
     ``apoz``: H. Hu et al.: Network Trimming, 2016, arXiv:1607.03250. ``l1``: H. Li et al.: Pruning
     Filters for Efficient ConvNets, ICLR 2017, arXiv:1608.08710. ``fpgm``: Y. He et al.: Filter
-    Pruning via Geometric Median, CVPR 2019, arXiv:1811.00250.
+    Pruning via Geometric Median, CVPR 2019, arXiv:1811.00250. ``clp``: R. Zheng et al.: Data-free
+    Backdoor Removal based on Channel Lipschitzness, ECCV 2022, arXiv:2208.03111.
     """
     word, clean = order.criterion, evidence.clean
-    kernel = evidence.kernel.reshape(-1, evidence.kernel.shape[-1]).T.astype(np.float64)
+    if word in OF_KERNELS:
+        return _of_kernel(word, evidence)
     if word in ("ascending", "descending"):
         return clean.means
     if word == "mean-abs":
@@ -58,17 +63,34 @@ def scores(order: Order, evidence: Evidence) -> FloatArray:
         return clean.maxima
     if word == "apoz":
         return clean.zero_shares
-    if word == "l1":
-        return np.asarray(np.abs(kernel).sum(axis=1))
-    if word == "l2":
-        return np.asarray(np.sqrt(np.square(kernel).sum(axis=1)))
-    if word == "fpgm":
-        # Row by row: differences of equal kernels are exactly 0, and memory stays at one kernel.
-        return np.array([np.sqrt(np.square(kernel - row).sum(axis=1)).sum() for row in kernel])
     if word == "oracle" and order.oracle_set is not None:
         return evidence.backdoored[order.oracle_set].means - clean.means
     message = f"expected a criterion, one of {', '.join(MEANINGS)}; got {order.name!r}"
     raise OptionError(message)
+
+
+def _of_kernel(word: str, evidence: Evidence) -> FloatArray:
+    """Return the score of every channel under a criterion that looks at the kernel alone."""
+    if evidence.kernel is None:
+        message = (
+            f"expected a prune layer with a kernel to order its channels by {word}; got a masked "
+            f"layer without one ({evidence.layer}); take an order by activation"
+        )
+        raise OptionError(message)
+    whole = evidence.kernel.astype(np.float64)
+    if word == "clp":
+        # (channels, inputs, height * width), as the criterion's source takes a kernel apart.
+        matrices = np.moveaxis(whole, -1, 0).transpose(0, 3, 1, 2)
+        matrices = matrices.reshape(*matrices.shape[:2], -1)
+        largest = np.linalg.svd(matrices, compute_uv=False)[:, 0]
+        return np.asarray(largest if evidence.gains is None else largest * np.abs(evidence.gains))
+    kernel = whole.reshape(-1, whole.shape[-1]).T
+    if word == "l1":
+        return np.asarray(np.abs(kernel).sum(axis=1))
+    if word == "l2":
+        return np.asarray(np.sqrt(np.square(kernel).sum(axis=1)))
+    # Row by row: differences of equal kernels are exactly 0, and memory stays at one kernel.
+    return np.array([np.sqrt(np.square(kernel - row).sum(axis=1)).sum() for row in kernel])
 
 
 def ordered(criterion: str, values: FloatArray) -> NDArray[np.int64]:

@@ -20,12 +20,22 @@ class ActivationStatistics:
     Parameters
     ----------
     n_channels : int
-        Channels on the last axis.
+        Channels of the prune layer.
     extremes : bool
         Whether maxima and zeros are wanted too; otherwise only sums are made.
+    places : ndarray of int64, shape (copies, n_channels), optional
+        Where each channel lies on the last axis of the activations; by default they are the last
+        axis. Copies of a channel count like positions of it.
     """
 
-    def __init__(self, n_channels: int, *, extremes: bool = False) -> None:
+    def __init__(
+        self,
+        n_channels: int,
+        *,
+        extremes: bool = False,
+        places: NDArray[np.int64] | None = None,
+    ) -> None:
+        self._places = np.arange(n_channels)[None] if places is None else places
         self._sums = np.zeros(n_channels, np.float64)
         self._magnitudes = np.zeros(n_channels, np.float64)
         self._maxima = np.full(n_channels, -np.inf)
@@ -34,15 +44,16 @@ class ActivationStatistics:
         self.extremes = extremes
 
     def add(self, activations: Any) -> None:
-        """Add activations, float32 (images, …, channels), an array or a backend tensor."""
+        """Add activations, float32 (images, …, last axis), an array or a backend tensor."""
+        places = self._places
         sums, magnitudes = backend.channel_sums(activations)
-        self._sums += sums
-        self._magnitudes += magnitudes
-        self._count += int(np.prod(activations.shape[:-1]))
+        self._sums += sums[places].sum(axis=0)
+        self._magnitudes += magnitudes[places].sum(axis=0)
+        self._count += int(np.prod(activations.shape[:-1])) * len(places)
         if self.extremes:
             maxima, zeros = backend.channel_extremes(activations)
-            np.maximum(self._maxima, maxima, out=self._maxima)
-            self._zeros += zeros
+            np.maximum(self._maxima, maxima[places].max(axis=0), out=self._maxima)
+            self._zeros += zeros[places].sum(axis=0)
 
     @property
     def means(self) -> FloatArray:
@@ -76,26 +87,19 @@ class Evidence:
     ----------
     clean : ActivationStatistics
         Of the clean validation set.
-    kernel : ndarray of float32, shape (…, n_channels)
-        Of the prune layer.
+    kernel : ndarray of float32, shape (height, width, inputs, n_channels), or None
+        Of the prune layer; None for a masked layer that has none.
     backdoored : dict of str to ActivationStatistics
         Of the backdoored sets that an oracle looks at.
     layer : str
         Name of the layer whose activations these are.
+    gains : ndarray of float64, shape (n_channels,), or None
+        Factor by which the BatchNormalization behind the prune layer scales each channel; None
+        where there is none.
     """
 
     clean: ActivationStatistics
-    kernel: NDArray[np.float32]
+    kernel: NDArray[np.float32] | None
     backdoored: Mapping[str, ActivationStatistics] = field(default_factory=dict)
     layer: str = ""
-
-
-def prune_kernel(layer: Any) -> NDArray[np.float32]:
-    """Return the kernel of a prune layer, its output channels on the last axis.
-
-    Of a convolution in groups a channel's kernel holds the inputs of its own group only; of a
-    separable one it is the pointwise kernel, since the depthwise one belongs to all channels.
-    """
-    separable = type(layer).__name__ == "SeparableConv2D"
-    kernel = layer.pointwise_kernel if separable else layer.kernel
-    return np.asarray(backend.to_numpy(kernel), np.float32)
+    gains: NDArray[np.float64] | None = None

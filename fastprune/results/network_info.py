@@ -25,7 +25,12 @@ class NetworkInfo(Mapping[str, Any]):
     n_channels : int
         Channels of the prune layer.
     prune_layer, cut_layer : str
-        Names of the layers.
+        Names of the layers; the first is the masked one of a mask.
+    intervention : {"weights", "weights+bn", "mask"}
+        What is zeroed: kernel and bias of the prune layer, gamma and beta of the normalization
+        behind it too, or its output.
+    behind : int
+        How many convolutions the prune layer's channels reach.
     input_shape : tuple of int
         Height, width and channels of an image.
     parameters : int
@@ -60,6 +65,7 @@ class NetworkInfo(Mapping[str, Any]):
     fingerprint: str
     written_by: str
     intervention: str = "weights"
+    behind: int = 0
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> NetworkInfo:

@@ -41,7 +41,9 @@ def compiled(function: Callable[..., Any], *, signature: tuple[Any, ...] = ()) -
         import tensorflow as tf
 
         specs = [tf.TensorSpec(shape, dtype) for shape, dtype in signature]
-        return tf.function(function, input_signature=specs, autograph=False)
+        # Traced here and never again: TensorFlow would count the first calls of five networks as
+        # five tracings of one function, and warn of them.
+        return tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
     if name() == "jax":
         import jax
 

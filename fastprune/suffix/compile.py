@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
 from fastprune.networks.graph import Call
-from fastprune.suffix.builder import Builder, NotUnderstood
+from fastprune.networks.network import Network
+from fastprune.suffix.builder import Builder, NotUnderstood, Start
 from fastprune.suffix.program import Program
 from fastprune.suffix.translate import TRANSLATORS
 
 
-def build(
-    calls: Sequence[Call], cut: Any, pruned: NDArray[np.float32], output: Any
-) -> Program:
-    """Compile a suffix.
-
-    Parameters
-    ----------
-    calls : sequence of Call
-        Calls from the cut to the class scores, in order.
-    cut, output : KerasTensor
-        The cut tensor and the class scores; a final softmax, which changes no order, is left out.
-    pruned : ndarray of float32
-        What the cut layer gives when every channel is pruned, shape of one image's cut.
+def build(network: Network) -> Program:
+    """Compile a network's suffix; a final softmax, which changes no order, is left out.
 
     Raises
     ------
     NotUnderstood
         When a call has no compiled form.
     """
-    builder = Builder(cut, pruned)
-    for call in calls:
+    builder, output = Builder(Start.of(network)), network.graph.output
+    for call in network.suffix_calls:
         compile_call(builder, call, is_output=call.output is output)
     return builder.finish(output)
 
 
-def linear_part(calls: Sequence[Call], cut: Any, pruned: NDArray[np.float32]) -> Program | None:
-    """Compile only the calls that are linear in the cut; None when there is none."""
-    builder = Builder(cut, pruned)
-    for call in calls:
+def linear_part(network: Network) -> Program | None:
+    """Compile only the calls that are linear in the cut; None when there is none.
+
+    All side tensors lie beside their values.
+    """
+    builder = Builder(Start.of(network))
+    for call in network.suffix_calls:
         if all(id(tensor) in builder.views for tensor in call.inputs):
             try:
                 compile_call(builder, call, is_output=False)
@@ -50,6 +37,8 @@ def linear_part(calls: Sequence[Call], cut: Any, pruned: NDArray[np.float32]) ->
                 continue
     if not builder.linear:
         return None
+    for side in network.cut.sides:
+        builder.place(side)
     return builder.finish(None)
 
 

@@ -8,9 +8,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastprune.runtime import backend
-from fastprune.suffix import kernels
-
 TOLERANCE = 2.0**-18
 """Two scores closer than this share of the largest absolute score are a near-tie.
 
@@ -26,22 +23,30 @@ class Block:
     Attributes
     ----------
     values : array of float32
-        (images, positions, live channels) for the incremental engine; the cut tensor, all
-        channels, for the Keras engine.
+        (images, positions, live channels) for compiled loops, see :func:`by_channel`; the cut
+        tensor, all channels, for the Keras engine.
     channels : ndarray of int64 or None
-        Which channels `values` holds; None for all.
+        Which channels of the prune layer `values` holds; None for all.
     images : int
         Number of images.
+    pruned : array of float32 or None
+        The cut tensor with every channel pruned; None where it is the same for all images.
+    sides : tuple of arrays
+        The side tensors of these images.
     """
 
     values: Any
     channels: NDArray[np.int64] | None
     images: int
+    pruned: Any = None
+    sides: tuple[Any, ...] = ()
 
     def first(self, images: int) -> Block:
         """Return the block of its first images, at most `images` of them."""
-        values = self.values[:images]
-        return Block(values, self.channels, len(values))
+        values, pruned = self.values[:images], self.pruned
+        pruned = None if pruned is None else pruned[:images]
+        sides = tuple(side[:images] for side in self.sides)
+        return Block(values, self.channels, len(values), pruned, sides)
 
     def places(self, n_channels: int) -> NDArray[np.int64]:
         """Return where each channel lies in `values`, -1 for those that are left out."""
@@ -100,69 +105,44 @@ class Engine(Protocol):
     threaded: bool
     """Whether blocks gain from being evaluated in several threads."""
 
-    def block(self, cut: Any) -> Block:
-        """Return what is kept of cut activations (images, …, channels)."""
+    def block(self, cut: Any, *more: Any) -> Block:
+        """Return what is kept of images.
+
+        Parameters
+        ----------
+        cut : array of float32, shape (images, …, channels)
+            Cut activations.
+        *more : array
+            The cut tensor with every channel pruned where that differs from image to image, then
+            the side tensors: see :attr:`fastprune.networks.network.Network.kept`.
+        """
 
     def classes(self, block: Block, order: NDArray[np.int64]) -> Steps:
         """Return the class of every image of `block` at every step of `order`."""
 
 
-def live_block(cut: Any, pruned: NDArray[np.float32]) -> Block:
-    """Return the channels of cut activations that differ from `pruned` on some image.
+def by_channel(values: NDArray[Any], where: NDArray[np.int64]) -> NDArray[Any]:
+    """Return cut activations with the channels of the prune layer on the last axis.
 
     Parameters
     ----------
-    cut : array of float32, shape (images, …, channels)
-        Cut activations.
-    pruned : ndarray of float32, shape (positions, channels)
-        What the cut layer gives when every channel is pruned.
-    """
-    host = np.ascontiguousarray(backend.to_numpy(cut)).reshape(len(cut), *pruned.shape)
-    differs_from_pruned = np.zeros(pruned.shape[1], bool)
-    kernels.channels_that_differ(host, pruned, differs_from_pruned)
-    channels = np.flatnonzero(differs_from_pruned)
-    return Block(np.ascontiguousarray(host[:, :, channels]), channels, len(host))
-
-
-def decide_again(
-    plain: Any,
-    block: Block,
-    order: NDArray[np.int64],
-    classes: NDArray[np.int32],
-    near_ties: NDArray[np.bool_],
-) -> Unusable | None:
-    """Give near-ties the class that a plain forward of the image gives.
-
-    Parameters
-    ----------
-    plain : KerasEngine
-        The whole suffix in plain Keras.
-    block : Block
-        The images, live channels only.
-    order : ndarray of int64, shape (n_channels,)
-        Channels in the order in which they are pruned.
-    classes, near_ties : ndarray, shape (images, n_channels + 1)
-        Classes are changed where `near_ties` is set.
+    values : ndarray, shape (images, positions, channels of the cut)
+        Cut activations; a single image may stand for all.
+    where : ndarray of int64, shape (copies, channels)
+        Where each channel lies on the cut's last axis. Copies are further positions.
 
     Returns
     -------
-    Unusable or None
-        The first of them whose plain scores name no class.
+    ndarray, shape (images, positions * copies, channels)
+
+    Examples
+    --------
+    >>> by_channel(np.array([[[1, 2, 3, 4]]]), np.array([[0, 2], [1, 3]])).tolist()
+    [[[1, 3], [2, 4]]]
     """
-    images, steps = (indices.astype(np.int32) for indices in np.nonzero(near_ties))
-    rank = ranks(order)
-    unusable = None
-    for start in range(0, len(images), plain.batch):
-        batch = slice(start, start + plain.batch)
-        distinct, rows = np.unique(images[batch], return_inverse=True)
-        cut = np.repeat(plain.pruned[None], len(distinct), axis=0)
-        by_channel = cut.reshape(len(distinct), -1, len(order))
-        by_channel[:, :, block.channels] = block.values[distinct]
-        classes[images[batch], steps[batch]], states = plain.decide_pairs(
-            cut, rows.astype(np.int32), steps[batch], rank
-        )
-        unusable = unusable or first_unusable(images[batch], steps[batch], states)
-    return unusable
+    found = values[:, :, where]
+    # No axis is left to be worked out: there may be no channel at all.
+    return found.reshape(len(values), values.shape[1] * where.shape[0], where.shape[1])
 
 
 def name_no_class(
@@ -191,13 +171,6 @@ def first_unusable(
     if not len(bad):
         return None
     return Unusable(int(images[bad[0]]), int(steps[bad[0]]), int(states[bad[0]]))
-
-
-def ranks(order: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Return each channel's place in an order, int32 (n_channels,)."""
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    return rank
 
 
 def fill_down(values: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[Any]:

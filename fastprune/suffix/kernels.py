@@ -60,9 +60,10 @@ def bring_back(arenas, at, cut, image, channel, tables, shared):
     in the cut's values.
     """
     values, pruned, place = cut.values, cut.pruned, U(cut.places[channel])
+    row_of = image * U(pruned.shape[0] > 1)
     differs = False
     for position in range(U(values.shape[1])):
-        differs |= values[image, position, place] != pruned[position, channel]
+        differs |= values[image, position, place] != pruned[row_of, position, place]
     if not differs:
         return False
     shares, blocks, taps = tables.shares, tables.blocks, tables.taps
@@ -80,7 +81,7 @@ def bring_back(arenas, at, cut, image, channel, tables, shared):
             for tap in range(blocks[block, columns.FIRST_TAP], blocks[block, columns.END_TAP]):
                 position = taps[tap, columns.TAP_SOURCE]
                 rows[count] = taps[tap, columns.TAP_KERNEL] + channel * width
-                share = values[image, position, place] - pruned[position, channel]
+                share = values[image, position, place] - pruned[row_of, position, place]
                 factors[count, U(0)] = share
                 count += U(share != 0)
             out = blocks[block, columns.BLOCK_OUT]
@@ -96,7 +97,7 @@ def bring_back_all(arenas, cut, channel, tables, shared, differs):
     `differs`, bool (images,), with whether it differs from its pruned value there.
     """
     for image in range(U(cut.values.shape[0])):
-        differs[image] = bring_back(arenas, image, cut, image, U(channel), tables, shared)
+        differs[image] = bring_back(arenas, image, cut, U(image), U(channel), tables, shared)
 
 
 @inner
@@ -113,13 +114,29 @@ def decide_steps(count, tables, workspace, tolerance, answers):
 
 
 @inner
-def copy(values, arenas, at, size):
-    """Write the first `size` values to a row.
+def copy(rows, row, arenas, at, size):
+    """Write the first `size` values of a row of `rows` to one of the arenas.
 
-    ``arenas[at] = values`` would bring numba's code for texts of errors along, 1.5 s to compile.
+    ``arenas[at] = rows[row]`` would bring numba's code for texts of errors along, 1.5 s to compile.
     """
     for i in range(size):
-        arenas[at, i] = values[i]
+        arenas[at, i] = rows[row, i]
+
+
+@inner
+def put(count, image, step, tables, workspace, tolerance, answers):
+    """Take down what is linear in the cut at a step; run the program when a batch is full.
+
+    Returns how many rows wait.
+    """
+    current = U(STEPS_PER_BATCH)
+    copy(workspace.arenas, current, workspace.arenas, count, tables.sizes.linear)
+    workspace.pairs[count, 0], workspace.pairs[count, 1] = image, step
+    count += U(1)
+    if count == current:
+        decide_steps(count, tables, workspace, tolerance, answers)
+        count = U(0)
+    return count
 
 
 @compiled
@@ -146,34 +163,30 @@ def sweep_images(cut, order, tables, workspace, tolerance, answers):
         Filled.
     """
     images, channels = cut.values.shape[0], order.shape[0]
-    arenas, pairs = workspace.arenas, workspace.pairs
-    classes, near_ties = answers.classes, answers.near_ties
+    arenas, classes, near_ties = workspace.arenas, answers.classes, answers.near_ties
     linear, current = tables.sizes.linear, U(STEPS_PER_BATCH)
-    # With every channel pruned all images look the same.
-    copy(tables.base, arenas, U(0), linear)
-    pairs[0, 0], pairs[0, 1] = 0, channels
-    decide_steps(U(1), tables, workspace, tolerance, answers)
+    alike = cut.base.shape[0] == 1
     for image in range(images):
-        classes[image, channels] = classes[0, channels]
-        near_ties[image, channels] = near_ties[0, channels]
-        for step in range(channels):
+        for step in range(channels + 1):
             classes[image, step] = -1
+    if alike:  # with every channel pruned all images look the same
+        copy(cut.base, U(0), arenas, U(0), linear)
+        workspace.pairs[0, 0], workspace.pairs[0, 1] = 0, channels
+        decide_steps(U(1), tables, workspace, tolerance, answers)
+        for image in range(1, images):
+            classes[image, channels] = classes[0, channels]
+            near_ties[image, channels] = near_ties[0, channels]
     count = U(0)
     for image in range(images):
-        copy(tables.base, arenas, current, linear)
+        copy(cut.base, U(image) * U(not alike), arenas, current, linear)
+        if not alike:
+            count = put(count, image, channels, tables, workspace, tolerance, answers)
         for step in range(channels - 1, -1, -1):
             channel = order[step]
-            if cut.places[channel] < 0 or not bring_back(
+            if cut.places[channel] >= 0 and bring_back(
                 arenas, current, cut, U(image), U(channel), tables, workspace.shared
             ):
-                continue
-            for i in range(linear):
-                arenas[count, i] = arenas[current, i]
-            pairs[count, 0], pairs[count, 1] = image, step
-            count += U(1)
-            if count == current:
-                decide_steps(count, tables, workspace, tolerance, answers)
-                count = U(0)
+                count = put(count, image, step, tables, workspace, tolerance, answers)
     decide_steps(count, tables, workspace, tolerance, answers)
     for image in range(images):
         for step in range(channels - 1, -1, -1):
@@ -186,22 +199,28 @@ def sweep_images(cut, order, tables, workspace, tolerance, answers):
 def channels_that_differ(values, pruned, differs_from_pruned):
     """Mark the channels that differ from their pruned value on some image of a block.
 
-    `values` is float32 (images, positions, channels), `pruned` float32 (positions, channels),
-    `differs_from_pruned` bool (channels,), set to True where one does and left alone elsewhere.
+    `values` is float32 (images, positions, channels), `pruned` float32 (images or 1, positions,
+    channels), `differs_from_pruned` bool (channels,), set to True where one does and left alone
+    elsewhere.
     """
-    for image in range(values.shape[0]):
-        for position in range(values.shape[1]):
-            for channel in range(values.shape[2]):
-                differs = values[image, position, channel] != pruned[position, channel]
+    for image in range(U(values.shape[0])):
+        row = image * U(pruned.shape[0] > 1)
+        for position in range(U(values.shape[1])):
+            for channel in range(U(values.shape[2])):
+                differs = values[image, position, channel] != pruned[row, position, channel]
                 differs_from_pruned[channel] |= differs
 
 
 @compiled
 def pairs_that_differ(values, pruned, differs_from_pruned):
-    """Fill bool (images, channels) with whether the channel differs from its pruned value there."""
-    for image in range(values.shape[0]):
+    """Fill bool (images, channels) with whether the channel differs from its pruned value there.
+
+    Otherwise as :func:`channels_that_differ`.
+    """
+    for image in range(U(values.shape[0])):
+        row = image * U(pruned.shape[0] > 1)
         differs_from_pruned[image] = False
-        for position in range(values.shape[1]):
-            for channel in range(values.shape[2]):
-                differs = values[image, position, channel] != pruned[position, channel]
+        for position in range(U(values.shape[1])):
+            for channel in range(U(values.shape[2])):
+                differs = values[image, position, channel] != pruned[row, position, channel]
                 differs_from_pruned[image, channel] |= differs

@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from fastprune.networks.graph import Call, replay
 from fastprune.runtime import backend
 from fastprune.suffix import kernels
-from fastprune.suffix.engine import CLEAR, Block, Steps, decide_again, fill_down, live_block
+from fastprune.suffix.engine import CLEAR, Block, Steps, fill_down
 from fastprune.suffix.keras_engine import KerasEngine, decide
-from fastprune.suffix.program import Program, check_call
-from fastprune.suffix.tables import Cut
+from fastprune.suffix.loops import CompiledLoops
+from fastprune.suffix.program import Program
 
 
-class MixedEngine:
+class MixedEngine(CompiledLoops):
     """Keeps the linear layers' values up to date in compiled loops; Keras runs the rest.
 
     Parameters
     ----------
     program : Program
-        The linear layers alone.
+        The linear layers alone, and where side tensors lie beside their values.
     calls : sequence of Call
         Calls from the cut to the class scores.
     output : KerasTensor
@@ -40,33 +40,32 @@ class MixedEngine:
     ) -> None:
         import keras
 
+        super().__init__(program, plain)
         ops = keras.ops
-        self.program, self.plain = program, plain
-        self._pruned = np.ascontiguousarray(plain.pruned.reshape(-1, plain.pruned.shape[-1]))
         self.rows = plain.batch
 
         def evaluate(values: Any) -> Any:
-            outputs = {}
-            for call, start, size in program.linear:
+            known = {}
+            for call, start, size, _ in program.linear:
+                assert call is not None  # nothing else reads the cut
                 shape = (-1, *call.output.shape[1:])
                 linear = ops.reshape(values[:, start : start + size], shape)
                 activation = getattr(call.operation, "activation", None)
-                outputs[id(call.output)] = linear if activation is None else activation(linear)
-            return decide(replay(calls, outputs, output))
+                known[id(call.output)] = linear if activation is None else activation(linear)
+            for side, start, size in program.sides:
+                shape = (-1, *side.shape[1:])
+                known[id(side)] = ops.reshape(values[:, start : start + size], shape)
+            return decide(replay(calls, known, output))
 
         signature = (((None, program.tables.base.size), "float32"),)
         self._evaluate = backend.compiled(evaluate, signature=signature)
 
-    def block(self, cut: Any) -> Block:
-        """Return the channels of cut activations that are live in this block."""
-        return live_block(cut, self._pruned)
-
     def classes(self, block: Block, order: NDArray[np.int64]) -> Steps:
         """Return the class of every image of `block` at every step of `order`."""
-        program, channels = self.program, len(order)
-        cut = Cut(block.values, block.places(channels), self._pruned)
-        check_call(program, cut, order)
-        arenas = np.repeat(program.tables.base[None], block.images, axis=0)
+        program, channels, cut = self.program, len(order), self.cut(block, order)
+        arenas = np.zeros((block.images, program.tables.base.size), np.float32)
+        linear = int(program.tables.sizes.linear)
+        arenas[:, :linear] = cut.base[:, :linear]
         differs = np.empty(block.images, np.bool_)
         shared = kernels.make_gathered(int(program.tables.sizes.inputs), 1)
         tail = _Tail(self._evaluate, self.rows, (channels + 1, block.images))
@@ -82,7 +81,7 @@ class MixedEngine:
         classes = fill_down(tail.classes[::-1], known)[::-1]
         near_ties = fill_down(tail.near_ties[::-1], known)[::-1]
         classes = np.ascontiguousarray(classes)
-        unusable = decide_again(self.plain, block, order, classes.T, near_ties.T)
+        unusable = self.decide_again(block, order, classes.T, near_ties.T)
         return Steps(classes, near_ties, unusable)
 
 

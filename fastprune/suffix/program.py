@@ -13,9 +13,9 @@ what each call brings along, at the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,25 @@ class OutOfBounds(RuntimeError):
     """A program that would leave its arrays: a fault of fastprune, whatever the network is."""
 
 
+class Linear(NamedTuple):
+    """Values that are linear in the cut tensor.
+
+    Attributes
+    ----------
+    call : Call or None
+        The call that gives them, before its activation; None for the cut tensor itself.
+    start, size : int
+        Where they lie in the arena, and how many they are.
+    of : callable
+        Takes cut tensors (images, …), gives these values (images, …) of them.
+    """
+
+    call: Call | None
+    start: int
+    size: int
+    of: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """A suffix compiled.
@@ -40,11 +59,12 @@ class Program:
     ----------
     tables : Tables
         What the compiled loops read.
-    linear : tuple of (Call, int, int)
-        The calls that are linear in the cut tensor, with start and size of their values before
-        the activation.
+    linear : tuple of Linear
+        What is linear in the cut tensor.
+    sides : tuple of (KerasTensor, int, int)
+        Side tensors in the order in which they are read, with start and size of their values.
     positions, channels : int
-        Size of the cut: positions of an image, and channels.
+        Size of the cut: positions of a channel in it, and channels of the prune layer.
 
     Raises
     ------
@@ -53,12 +73,36 @@ class Program:
     """
 
     tables: Tables
-    linear: tuple[tuple[Call, int, int], ...]
+    linear: tuple[Linear, ...]
+    sides: tuple[tuple[Any, int, int], ...]
     positions: int
     channels: int
 
     def __post_init__(self) -> None:
         check_program(self)
+
+    def bases(
+        self, images: int, pruned: NDArray[np.float32] | None, sides: Mapping[int, Any]
+    ) -> NDArray[np.float32]:
+        """Return the arena of each image with every channel pruned, float32 (images, linear).
+
+        Parameters
+        ----------
+        images : int
+            How many images there are.
+        pruned : ndarray of float32 or None
+            The cut tensor with every channel pruned, where it differs from image to image.
+        sides : mapping of int to ndarray
+            Side tensors, by the ``id`` of the graph's.
+        """
+        found = np.repeat(self.tables.base[None, : int(self.tables.sizes.linear)], images, axis=0)
+        if pruned is not None:
+            with np.errstate(invalid="ignore", over="ignore"):  # scores are looked at, not sums
+                for _, start, size, of in self.linear:
+                    found[:, start : start + size] = of(pruned).reshape(images, -1)
+        for side, start, size in self.sides:
+            found[:, start : start + size] = sides[id(side)].reshape(images, -1)
+        return found
 
 
 def check_program(program: Program) -> None:
@@ -92,11 +136,13 @@ def check_call(program: Program, cut: Cut, order: NDArray[np.int64]) -> None:
     OutOfBounds
         When a shape or an index does not fit.
     """
-    values, places, shape = cut.values, cut.places, (program.positions, program.channels)
+    values, places = cut.values, cut.places
     fitting = (
         values.ndim == 3
         and values.shape[1] == program.positions
-        and cut.pruned.shape == shape
+        and cut.pruned.shape in ((1, *values.shape[1:]), values.shape)
+        and len(cut.base) in (1, len(values))
+        and cut.base.shape[1] >= int(program.tables.sizes.linear)
         and len(places) == len(order) == program.channels
         and places.max(initial=-1) < values.shape[2]
         and order.min(initial=0) >= 0
@@ -116,6 +162,8 @@ def _ranges(program: Program) -> Iterator[Range]:
     arena, sizes = tables.base.size, tables.sizes
     yield "the scores", int(sizes.scores), int(sizes.scores) + int(sizes.classes), arena
     yield "what is linear in the cut", 0, int(sizes.linear), arena
+    for _, start, size, *_ in (*program.linear, *program.sides):
+        yield "a part of it", start, start + size, int(sizes.linear)
     for share in tables.shares.tolist():
         if share[columns.KIND] == operations.SHARE_COPY:
             yield from _copied_share(program, share)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.errors import FaultError, OptionError
+from fastprune.networks.graph import Call
 from fastprune.networks.network import Network
 from fastprune.runtime import backend
 from fastprune.suffix.builder import NotUnderstood
@@ -18,6 +21,7 @@ from fastprune.suffix.engine import Engine, Steps
 from fastprune.suffix.incremental import IncrementalEngine
 from fastprune.suffix.keras_engine import KerasEngine
 from fastprune.suffix.mixed import MixedEngine
+from fastprune.suffix.program import Program
 from fastprune.suffix.translate import TRANSLATORS, view
 
 ENGINES = ("auto", "incremental", "keras")
@@ -27,6 +31,10 @@ CACHED_WEIGHTS = 4 << 20
 
 Image by image every weight is read once per image and step: fast from the caches, slow from memory.
 """
+
+MOST_TAPS = 1 << 17
+"""Positions of convolutions, times taps of their kernels, that a program may have: each is looked
+at for every image and step. The lab's suffix has 48, that behind its first convolution 5,136."""
 
 FEW = 2
 """Images that both candidates are timed on first."""
@@ -90,10 +98,10 @@ def candidates(
     if engine not in ENGINES:
         message = f"expected engine to be one of {', '.join(ENGINES)}; got {engine!r}"
         raise OptionError(message)
-    plain = KerasEngine(network.suffix, network.pruned_value, memory=memory)
+    plain = KerasEngine(network, memory=memory)
     if engine == "keras" or (engine == "auto" and backend.on_accelerator()):
         return [plain]
-    compiled = _incremental(network, plain, heavy=engine == "incremental") or _mixed(network, plain)
+    compiled = _compiled(network, plain, heavy=engine == "incremental")
     if engine == "auto":
         return [plain] if compiled is None else [compiled, plain]
     if compiled is None:
@@ -106,7 +114,18 @@ def candidates(
     return [compiled]
 
 
-def choose_engine(network: Network, engine: str, cut: Any, *, memory: int = 64 << 20) -> Choice:
+def first_candidate(network: Network) -> str:
+    """Return the name of the engine that :func:`candidates` gives first, without making one."""
+    if backend.on_accelerator():
+        return KerasEngine.name
+    if _whole(network, heavy=False) is not None:
+        return IncrementalEngine.name
+    return KerasEngine.name if _linear(network) is None else MixedEngine.name
+
+
+def choose_engine(
+    network: Network, engine: str, kept: Sequence[Any], *, memory: int = 64 << 20
+) -> Choice:
     """Return the engine that takes least time on the first images of a sweep.
 
     Both are timed on a few images, and on more as long as these say too little.
@@ -115,8 +134,9 @@ def choose_engine(network: Network, engine: str, cut: Any, *, memory: int = 64 <
     ----------
     network, engine, memory
         As for :func:`candidates`.
-    cut : array of float32, shape (images, …, channels)
-        Cut activations of the first images. Channels are pruned in the order of their means there.
+    kept : sequence of arrays
+        What is kept of the first images, cut activations first. Channels are pruned in the order of
+        their means there.
 
     Raises
     ------
@@ -129,13 +149,15 @@ def choose_engine(network: Network, engine: str, cut: Any, *, memory: int = 64 <
     if not others:
         return Choice(first, "the only candidate" if engine == "auto" else "asked for")
     (plain,) = others
-    host = backend.to_numpy(cut)
-    order = np.argsort(host.reshape(-1, host.shape[-1]).mean(axis=0), kind="stable")
-    count, more, seconds = 0, min(FEW, len(host)), (0.0, 0.0)
+    host = [backend.to_numpy(values) for values in kept]
+    means = host[0].reshape(-1, host[0].shape[-1]).mean(axis=0)
+    order = np.argsort(means[network.cut.places].mean(axis=0), kind="stable")
+    images = len(host[0])
+    count, more, seconds = 0, min(FEW, images), (0.0, 0.0)
     while more > 2 * count and max(seconds) <= HOPELESS * min(seconds) + CALL:
-        count, seconds = more, _trial(first, plain, host[:more], order)
+        count, seconds = more, _trial(first, plain, [values[:more] for values in host], order)
         # A clock may tick slower than a candidate computes: then the time of a few images is 0.
-        more = min(len(host), int(TRIAL / max(*seconds, SHORTEST) * count))
+        more = min(images, int(TRIAL / max(*seconds, SHORTEST) * count))
     chosen = plain if seconds[1] < CLEARLY * seconds[0] else first
     each = [1e3 * one / count for one in seconds]
     times = f"{first.name} {each[0]:.2g} ms, {plain.name} {each[1]:.2g} ms"
@@ -143,18 +165,18 @@ def choose_engine(network: Network, engine: str, cut: Any, *, memory: int = 64 <
 
 
 def _trial(
-    first: Engine, plain: Engine, cut: NDArray[np.float32], order: NDArray[np.int64]
+    first: Engine, plain: Engine, kept: Sequence[NDArray[Any]], order: NDArray[np.int64]
 ) -> tuple[float, float]:
     """Return how long each of two engines computes for the same images, all classes compared."""
     (first_seconds, first_steps), (plain_seconds, plain_steps) = (
-        timed(engine, cut, order) for engine in (first, plain)
+        timed(engine, kept, order) for engine in (first, plain)
     )
     _check_same(first, first_steps, plain, plain_steps)
     return first_seconds, plain_seconds
 
 
 def timed(
-    engine: Engine, cut: NDArray[np.float32], order: NDArray[np.int64]
+    engine: Engine, kept: Sequence[NDArray[Any]], order: NDArray[np.int64]
 ) -> tuple[float, Steps]:
     """Return how long an engine computes, and what it says.
 
@@ -163,9 +185,10 @@ def timed(
     computes meanwhile.
     """
     # Where a batch of another size is compiled anew, the sizes are those of the very same images.
-    engine.classes(engine.block(cut if backend.fixed_shapes() else cut[:1]), order)
+    fewer = kept if backend.fixed_shapes() else [values[:1] for values in kept]
+    engine.classes(engine.block(*fewer), order)
     start = time.process_time()
-    steps = engine.classes(engine.block(cut), order)
+    steps = engine.classes(engine.block(*kept), order)
     return time.process_time() - start, steps
 
 
@@ -184,28 +207,56 @@ def _check_same(one: Engine, one_steps: Steps, other: Engine, other_steps: Steps
         raise FaultError(message)
 
 
-def _incremental(network: Network, plain: KerasEngine, *, heavy: bool) -> IncrementalEngine | None:
-    """Return the engine of compiled loops alone; None for what it cannot do, or does `heavy`."""
+def _compiled(network: Network, plain: KerasEngine, *, heavy: bool) -> Engine | None:
+    """Return an engine of compiled loops; None where they know neither the whole nor a part."""
+    program = _whole(network, heavy=heavy)
+    if program is not None:
+        return IncrementalEngine(program, plain)
+    program = _linear(network)
+    if program is not None:
+        return MixedEngine(program, network.suffix_calls, network.graph.output, plain)
+    return None
+
+
+def _whole(network: Network, *, heavy: bool) -> Program | None:
+    """Return a suffix compiled; None for what the loops cannot do, or do `heavy`."""
+    if not _fits(network, network.suffix_calls, heavy=heavy):
+        return None
     try:
-        program = build(
-            network.suffix_calls, network.cut.layer.output, network.pruned_value,
-            network.graph.output,
-        )  # fmt: skip
+        return build(network)
     except NotUnderstood:
         return None
-    linear = sum(int(call.operation.count_params()) for call, _, _ in program.linear)
-    if program.tables.weights.size - linear > CACHED_WEIGHTS and not heavy:
-        return None
-    return IncrementalEngine(program, plain)
 
 
-def _mixed(network: Network, plain: KerasEngine) -> MixedEngine | None:
-    """Return the engine of compiled loops for the linear layers; None where it cannot be."""
-    calls = network.suffix_calls
-    linear = linear_part(calls, network.cut.layer.output, network.pruned_value)
-    if linear is None or _reads_cut(network, {id(call.output) for call, _, _ in linear.linear}):
+def _linear(network: Network) -> Program | None:
+    """Return the linear layers of a suffix compiled; None where something else reads the cut."""
+    cut = network.cut.layer.output
+    first = [call for call in network.suffix_calls if any(one is cut for one in call.inputs)]
+    program = linear_part(network) if _taps(first) <= MOST_TAPS else None
+    if program is None:
         return None
-    return MixedEngine(linear, calls, network.graph.output, plain)
+    known = {id(one.call.output) for one in program.linear if one.call is not None}
+    return None if _reads_cut(network, known) else program
+
+
+def _fits(network: Network, calls: Sequence[Call], *, heavy: bool) -> bool:
+    """Return whether a program of these calls is small enough to be worth making."""
+    if _taps(calls) > MOST_TAPS:
+        return False
+    cut = network.cut.layer.output
+    weights = sum(
+        int(call.operation.count_params()) for call in calls
+        if hasattr(call.operation, "count_params") and not any(one is cut for one in call.inputs)
+    )  # fmt: skip
+    return heavy or weights <= CACHED_WEIGHTS
+
+
+def _taps(calls: Iterable[Call]) -> int:
+    """Return how many positions of convolutions there are, times taps of their kernels."""
+    return sum(
+        math.prod(call.output.shape[1:3]) * math.prod(call.operation.kernel_size)
+        for call in calls if call.kind == "Conv2D"
+    )  # fmt: skip
 
 
 def _reads_cut(network: Network, linear: set[int]) -> bool:

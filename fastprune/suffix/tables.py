@@ -44,7 +44,8 @@ class Tables(NamedTuple):
     weights : ndarray of float32
         Weights of all operations, flat.
     base : ndarray of float32, shape (arena,)
-        The arena with every channel pruned, as far as it is linear in the cut activations.
+        The arena with every channel pruned, as far as it is linear in the cut activations and the
+        same for all images.
     sizes : Sizes
         Where the scores lie, and how much there is of what.
     """
@@ -61,19 +62,24 @@ class Tables(NamedTuple):
 class Cut(NamedTuple):
     """Cut activations of consecutive images, a block of them.
 
+    What is the same for all images stands there once.
+
     Attributes
     ----------
     values : ndarray of float32, shape (images, positions, live channels)
         Activations of the channels that differ from their pruned value on some image.
     places : ndarray of int64, shape (channels,)
         Where each channel lies in `values`, -1 for one that does not.
-    pruned : ndarray of float32, shape (positions, channels)
-        What the cut layer gives for a pruned channel.
+    pruned : ndarray of float32, shape (images or 1, positions, live channels)
+        What the cut layer gives where these channels are pruned.
+    base : ndarray of float32, shape (images or 1, arena)
+        The arena with every channel pruned, as far as it is linear in the cut activations.
     """
 
     values: NDArray[np.float32]
     places: NDArray[np.int64]
     pruned: NDArray[np.float32]
+    base: NDArray[np.float32]
 
 
 class Gathered(NamedTuple):

@@ -13,6 +13,7 @@ from fastprune.runtime import backend
 from fastprune.runtime.backend import to_numpy
 from fastprune.suffix import columns, operations
 from fastprune.suffix.builder import Builder, NotUnderstood, whole
+from fastprune.suffix.program import Linear
 
 INFINITY = float("inf")
 
@@ -39,29 +40,42 @@ def dense(builder: Builder, call: Call, is_output: bool) -> None:
     kernel = to_numpy(layer.kernel)
     n_in, n_out = kernel.shape
     bias = to_numpy(layer.bias) if layer.use_bias else np.zeros(n_out, np.float32)
-    weights, width = builder.add_weights(kernel), whole(n_out)
     positions = int(np.prod(source.shape[1:-1], dtype=int))
     place = builder.add_values(positions * n_out)
     if id(source) in builder.views:
-        if n_in != builder.channels and (positions, n_in) != (1, builder.pruned.size):
-            raise NotUnderstood("dense layer over a reshaped cut")
-        base = builder.pruned.reshape(positions, n_in) @ kernel + bias
-        pixels = builder.pruned.size // builder.channels
-        # Flattened, each pixel has rows of its own and feeds all units; else all share the kernel.
-        taps = [
-            (pixel, 1, weights + (positions == 1) * pixel * builder.channels * width)
-            for pixel in range(pixels)
-        ]
-        fed = [taps] if positions == 1 else [[tap] for tap in taps]
-        blocks = builder.add_blocks((place + i * n_out, taps) for i, taps in enumerate(fed))
-        builder.share(call, blocks, width, place, base)
+        _dense_share(builder, call, place, kernel, bias)
     else:
+        weights = builder.add_weights(kernel)
         offset, at = builder.add_weights(bias), builder.place(source)
         blocks = builder.add_blocks(
             (place + i * n_out, [(at + i * n_in, n_in, weights)]) for i in range(positions)
         )
-        builder.operate_blocks(blocks, width, offset)
+        builder.operate_blocks(blocks, whole(n_out), offset)
     _activate(builder, call, place, positions * n_out, is_output)
+
+
+def _dense_share(builder: Builder, call: Call, place: int, kernel: Any, bias: Any) -> None:
+    """Append what one channel changes in a Dense layer that takes the cut, flattened or not."""
+    start, (source,), (n_in, n_out) = builder.start, call.inputs, kernel.shape
+    positions = int(np.prod(source.shape[1:-1], dtype=int))
+    if n_in != start.shape[-1] and (positions, n_in) != (1, start.size):
+        raise NotUnderstood("dense layer over a reshaped cut")
+    # Flattened, each pixel has rows of its own and feeds all units; else all share the kernel.
+    rows = kernel.reshape(-1, start.shape[-1], n_out)[:, start.where]
+    weights, step = builder.add_weights(rows), start.channels * whole(n_out)
+    taps = [
+        (pixel, 1, weights + pixel % (len(rows) * start.copies) * step)
+        for pixel in range(start.positions)
+    ]
+    each = len(taps) // positions
+    blocks = builder.add_blocks(
+        (place + i * n_out, taps[i * each : (i + 1) * each]) for i in range(positions)
+    )
+
+    def values(cut: Any) -> Any:
+        return cut.reshape(-1, n_in) @ kernel + bias
+
+    builder.share(blocks, whole(n_out), Linear(call, place, positions * n_out, values))
 
 
 def conv(builder: Builder, call: Call, is_output: bool) -> None:
@@ -74,25 +88,46 @@ def conv(builder: Builder, call: Call, is_output: bool) -> None:
     bias = to_numpy(layer.bias) if layer.use_bias else np.zeros(filters, np.float32)
     rows, line = call.output.shape[1:3]
     place, width = builder.add_values(rows * line * filters), whole(filters)
-    weights = builder.add_weights(kernel)
     pixels = _convolution_taps(layer, source.shape, call.output.shape)
-    linear = id(source) in builder.views
-    at, step = (0, 1) if linear else (builder.place(source), channels)
+    if id(source) in builder.views:
+        _conv_share(builder, call, place, kernel, bias, pixels)
+    else:
+        weights, at = builder.add_weights(kernel), builder.place(source)
+        blocks = builder.add_blocks(
+            (
+                place + target * filters,
+                [(at + pixel * channels, channels, weights + tap * channels * width)
+                 for pixel, tap in taps],
+            )
+            for target, taps in enumerate(pixels)
+        )  # fmt: skip
+        builder.operate_blocks(blocks, width, builder.add_weights(bias))
+    _activate(builder, call, place, rows * line * filters, is_output)
+
+
+def _conv_share(
+    builder: Builder, call: Call, place: int, kernel: Any, bias: Any, pixels: Any
+) -> None:
+    """Append what one channel changes in a convolution that takes the cut."""
+    layer, start, filters = call.operation, builder.start, kernel.shape[-1]
+    if tuple(call.inputs[0].shape[1:]) != start.shape:
+        raise NotUnderstood("convolution over a reshaped cut")
+    copies, step = start.copies, start.channels * whole(filters)
+    weights = builder.add_weights(kernel[:, :, start.where])
     blocks = builder.add_blocks(
         (
             place + target * filters,
-            [(at + pixel * step, step, weights + tap * channels * width) for pixel, tap in taps],
+            [(pixel * copies + copy, 1, weights + (tap * copies + copy) * step)
+             for pixel, tap in taps for copy in range(copies)],
         )
         for target, taps in enumerate(pixels)
-    )
-    if linear:
-        if tuple(source.shape[1:]) != builder.pruned.shape:
-            raise NotUnderstood("convolution over a reshaped cut")
-        pruned = layer.convolution_op(builder.pruned[None], layer.kernel)
-        builder.share(call, blocks, width, place, to_numpy(pruned)[0] + bias)
-    else:
-        builder.operate_blocks(blocks, width, builder.add_weights(bias))
-    _activate(builder, call, place, rows * line * filters, is_output)
+    )  # fmt: skip
+
+    def values(cut: Any) -> Any:
+        return to_numpy(layer.convolution_op(cut, layer.kernel)) + bias
+
+    linear = Linear(call, place, len(pixels) * filters, values)
+    builder.share(blocks, whole(filters), linear)
 
 
 def activation(builder: Builder, call: Call, is_output: bool) -> None:

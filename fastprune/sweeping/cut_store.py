@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastprune.errors import OutputError
 from fastprune.runtime import backend
-from fastprune.suffix.engine import Block
+from fastprune.suffix.engine import Block, by_channel
 
 
 class CutStore:
@@ -27,43 +28,55 @@ class CutStore:
     ----------
     budget : int
         Bytes that may be held in memory.
-    pruned : ndarray of float32
-        What the cut layer gives when every channel is pruned, shape of one image's cut.
+    pruned : ndarray of float32 or None
+        What the cut layer gives when every channel is pruned, shape of one image's cut; None where
+        it differs from image to image, and every block has it.
+    where : ndarray of int64, shape (copies, channels)
+        Where each channel of the prune layer lies on the cut's last axis.
     """
 
-    def __init__(self, budget: int, pruned: NDArray[np.float32]) -> None:
+    def __init__(
+        self, budget: int, pruned: NDArray[np.float32] | None, where: NDArray[np.int64]
+    ) -> None:
         self.budget = budget
         self.in_memory = 0
         self.on_disk = 0
-        self._pruned = pruned.reshape(-1, pruned.shape[-1])
-        self._blocks: list[_Kept | _Spilled] = []
+        self._pruned = None if pruned is None else pruned[None]
+        self._where = where
+        self._blocks: list[_Kept] = []
         self._file: IO[bytes] | None = None
 
     def append(self, block: Block) -> None:
         """Keep a block."""
-        values, differs = block.values, None
+        arrays, live = [block.values], None
         if block.channels is not None:
-            differs = (values != self._pruned[:, block.channels]).any(axis=1)
-            values = values.transpose(0, 2, 1)[differs]
-        kept = _Kept(values, differs, block.channels, block.images)
-        size = int(np.prod(values.shape)) * 4
-        if self.in_memory + size <= self.budget:
-            self.in_memory += size
-            self._blocks.append(kept)
+            differs = (block.values != self._pruned_values(block)).any(axis=1)
+            live = differs.shape
+            arrays = [
+                block.values.transpose(0, 2, 1)[differs], block.channels, np.packbits(differs)
+            ]  # fmt: skip
+        if block.pruned is not None:
+            arrays.append(block.pruned)
+        kept = _Kept([*arrays, *block.sides], block.images, live, block.pruned is not None)
+        if self.in_memory + kept.size <= self.budget:
+            self.in_memory += kept.size
         else:
-            self._blocks.append(self._to_disk(kept))
+            kept = self._to_disk(kept)
+        self._blocks.append(kept)
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks in the order in which they were kept."""
         for kept in self._blocks:
-            block = self._from_disk(kept) if isinstance(kept, _Spilled) else kept
-            values = block.values
-            if block.differs_from_pruned is not None:
-                whole = np.empty((*block.differs_from_pruned.shape, len(self._pruned)), np.float32)
-                whole[:] = self._pruned[:, block.channels].T
-                whole[block.differs_from_pruned] = values
-                values = np.ascontiguousarray(whole.transpose(0, 2, 1))
-            yield Block(values, block.channels, block.images)
+            values, *rest = self._from_disk(kept) if isinstance(kept, _Spilled) else kept.arrays
+            channels = differs = None
+            if kept.live is not None:
+                channels, packed, *rest = rest
+                differs = np.unpackbits(packed, count=math.prod(kept.live)).astype(bool)
+            pruned = rest.pop(0) if kept.has_pruned else None
+            block = Block(values, channels, kept.images, pruned, tuple(rest))
+            if differs is not None:
+                block = self._whole(block, differs.reshape(kept.live))
+            yield block
 
     def __len__(self) -> int:
         """Return the number of blocks."""
@@ -77,20 +90,35 @@ class CutStore:
             self._file.close()
             self._file = None
 
+    def _pruned_values(self, block: Block) -> NDArray[np.float32]:
+        """Return what the live channels of a block give when pruned, (images or 1, …, live)."""
+        whole = self._pruned if block.pruned is None else block.pruned
+        assert whole is not None
+        flat = whole.reshape(len(whole), -1, whole.shape[-1])
+        return by_channel(flat, self._where[:, block.channels])
+
+    def _whole(self, block: Block, differs: NDArray[np.bool_]) -> Block:
+        """Return a block with all values of its live channels: the pruned one where none is kept.
+
+        `differs` is bool (images, live channels), and the block's values are those where it is set.
+        """
+        pruned = self._pruned_values(block)
+        shape = len(differs), pruned.shape[1], pruned.shape[2]
+        whole = np.broadcast_to(pruned, shape).transpose(0, 2, 1).copy()
+        whole[differs] = block.values
+        values = np.ascontiguousarray(whole.transpose(0, 2, 1))
+        return Block(values, block.channels, block.images, block.pruned, block.sides)
+
     def _to_disk(self, kept: _Kept) -> _Spilled:
         """Append a block to the file; only where it lies stays in memory."""
-        values = backend.to_numpy(kept.values).astype(np.float32, copy=False)
-        record, live = values.tobytes(), None
-        if kept.channels is not None and kept.differs_from_pruned is not None:
-            live = len(kept.channels)
-            record += kept.channels.astype(np.int64).tobytes()
-            record += np.packbits(kept.differs_from_pruned).tobytes()
-        start, size = self.on_disk, len(record)
+        arrays = [np.ascontiguousarray(backend.to_numpy(array)) for array in kept.arrays]
+        start = self.on_disk
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="fastprune-")  # noqa: SIM115 - see close
             self._file.seek(start)
-            self._file.write(record)
+            for array in arrays:
+                self._file.write(array.tobytes())
             self._file.flush()
         except OSError as error:
             message = (
@@ -98,22 +126,20 @@ class CutStore:
                 "raise --memory or set TMPDIR to a larger disk"
             )
             raise OutputError(message) from error
-        self.on_disk += size
-        return _Spilled(start, size, values.shape, live, kept.images)
+        self.on_disk += sum(array.nbytes for array in arrays)
+        places = [(array.shape, array.dtype) for array in arrays]
+        return _Spilled([], kept.images, kept.live, kept.has_pruned, start, places)
 
-    def _from_disk(self, spilled: _Spilled) -> _Kept:
-        """Read a block back."""
+    def _from_disk(self, spilled: _Spilled) -> list[NDArray[Any]]:
+        """Read a block's arrays back."""
         assert self._file is not None
         self._file.seek(spilled.start)
-        record = self._file.read(spilled.size)
-        count = int(np.prod(spilled.shape))
-        values = np.frombuffer(record, np.float32, count).reshape(spilled.shape)
-        if spilled.live is None:
-            return _Kept(values, None, None, spilled.images)
-        channels = np.frombuffer(record, np.int64, spilled.live, 4 * count)
-        bits = np.frombuffer(record, np.uint8, offset=4 * count + channels.nbytes)
-        differs = np.unpackbits(bits, count=spilled.images * spilled.live).astype(bool)
-        return _Kept(values, differs.reshape(spilled.images, -1), channels, spilled.images)
+        return [
+            np.frombuffer(
+                self._file.read(math.prod(shape) * dtype.itemsize), dtype
+            ).reshape(shape)
+            for shape, dtype in spilled.places
+        ]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,27 +148,37 @@ class _Kept:
 
     Attributes
     ----------
-    values : array of float32
-        (pairs, positions) of the pairs that differ, or the whole cut tensor.
-    differs_from_pruned : ndarray of bool or None, shape (images, live channels)
-        Which pairs `values` holds; None for all.
-    channels : ndarray of int64 or None
-        The live channels; None for all.
+    arrays : list of arrays
+        The values (pairs, positions) that differ, the live channels, and bits that say which pairs
+        these are; or the whole cut tensor. Then the cut tensor with every channel pruned, where a
+        block has it, and the side tensors.
     images : int
         Number of images.
+    live : tuple of int or None
+        Number of images and of live channels; None where all are kept.
+    has_pruned : bool
+        Whether the cut tensor with every channel pruned is among the arrays.
     """
 
-    values: Any
-    differs_from_pruned: NDArray[np.bool_] | None
-    channels: NDArray[np.int64] | None
+    arrays: list[Any]
     images: int
+    live: tuple[int, ...] | None
+    has_pruned: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of the arrays."""
+        import keras
+
+        return sum(
+            math.prod(array.shape) * np.dtype(keras.backend.standardize_dtype(array.dtype)).itemsize
+            for array in self.arrays
+        )
 
 
-class _Spilled(NamedTuple):
-    """Where a block lies in the file: first byte, bytes, shape of its values, live channels."""
+@dataclass(frozen=True, eq=False)
+class _Spilled(_Kept):
+    """A block in the file: its first byte, shape and dtype of every array."""
 
     start: int
-    size: int
-    shape: tuple[int, ...]
-    live: int | None
-    images: int
+    places: list[tuple[tuple[int, ...], np.dtype[Any]]]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastprune.errors import OptionError
+from fastprune.networks.interventions import check_choice
 from fastprune.orders.ranking import RANK_ON
 from fastprune.results.crossings import drop_label
 from fastprune.runtime import machine
 from fastprune.sets.scale import check_scale
 
 DROP_KINDS = ("points", "relative")
+
+ALL = "all"
+"""In place of the names of prune layers: every convolution, but for the classifier."""
 
 
 def check_options(
@@ -50,3 +54,33 @@ def check_options(
         message = f"expected a number of steps to verify; got {verify}"
         raise OptionError(message)
     return machine.parse_size(memory)
+
+
+def check_layers(
+    prune_layers: Sequence[str] | str | None,
+    mask_layer: str | None,
+    zero_at: str,
+    cut_layer: str | None,
+) -> None:
+    """Check that what is said of layers goes together.
+
+    Raises
+    ------
+    OptionError
+        When a layer is to be pruned and masked, one is named twice, or there is a cut layer beside
+        several prune layers.
+    """
+    check_choice(prune_layers, mask_layer, zero_at)
+    if prune_layers is None:
+        return
+    if prune_layers != ALL and (not prune_layers or len(set(prune_layers)) != len(prune_layers)):
+        message = (
+            f"expected one prune layer or more, each once; got {', '.join(prune_layers) or 'none'}"
+        )
+        raise OptionError(message)
+    if (prune_layers == ALL or len(prune_layers) > 1) and cut_layer is not None:
+        message = (
+            f"expected no cut layer where several layers are pruned; got {cut_layer!r}; leave it "
+            "out"
+        )
+        raise OptionError(message)

@@ -1,13 +1,12 @@
-"""Passes over the images: prefix once, suffix at every step, counts."""
+"""Passes over the images: prefix once, suffix of every layer at every step, counts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastprune.networks.batching import batched, sizes
 from fastprune.networks.network import Network
@@ -15,10 +14,10 @@ from fastprune.orders.statistics import ActivationStatistics
 from fastprune.runtime import backend, machine
 from fastprune.runtime.parallel import in_order
 from fastprune.sets.image_set import Chunk, ImageSet
-from fastprune.suffix.engine import Block, Engine, Steps
+from fastprune.suffix.engine import Block, Steps
 from fastprune.suffix.scores import refuse_unusable
-from fastprune.sweeping.cut_store import CutStore
 from fastprune.sweeping.tally import Tally
+from fastprune.sweeping.target import Target
 
 KEPT = 16
 """One part in so many of the memory budget holds kept activations, 14 MB for the lab. A file read
@@ -26,14 +25,14 @@ back from the system's cache costs next to nothing, and memory stays the same fo
 
 
 class Passes:
-    """Streams sets through prefix and suffix.
+    """Streams sets through the prefix of one network, and through the suffix of each target.
 
-    :meth:`first` comes first: what it gives tells which engine is to be set.
+    :meth:`first` comes first: what it gives tells which engines are to be set.
 
     Parameters
     ----------
-    network : Network
-        The network under test.
+    networks : sequence of Network
+        The network under test, cut for one layer or for several.
     deciders : sequence of str
         Sets whose activations decide orders, the validation set first; theirs are kept.
     memory : int
@@ -42,134 +41,160 @@ class Passes:
         Whose mean activation orders the channels.
     extremes : bool
         Whether orders need the maxima and zeros of the activations.
-    steps : list of int
-        Steps whose classes are kept, to be verified.
+    steps : list of list of int
+        For each target, the steps whose classes are kept, to be verified.
     progress : tqdm
         Counts the images.
 
     Attributes
     ----------
-    engine : Engine
-        Evaluates the suffix.
+    targets : list of Target
+        One for each of `networks`.
     batch, chunk : int
         Images per call of the prefix, and per chunk; see :mod:`fastprune.networks.batching`.
-    stores : dict of str to CutStore
-        Kept activations of every decider.
     """
-
-    engine: Engine
 
     def __init__(
         self,
-        network: Network,
+        networks: Sequence[Network],
         *,
         deciders: Sequence[str],
         memory: int,
         rank_on: str = "cut",
         extremes: bool = False,
-        steps: list[int],
+        steps: Sequence[list[int]],
         progress: Any,
     ) -> None:
-        self.network, self.rank_on, self.extremes = network, rank_on, extremes
+        kept = memory // (KEPT * len(deciders) * len(networks))
+        self.targets = [Target.of(network, deciders, kept) for network in networks]
+        self.rank_on, self.extremes = rank_on, extremes
         self.steps, self.progress = steps, progress
-        self.batch, self.chunk = sizes(network, memory)
-        kept = memory // (KEPT * len(deciders))
-        self.stores = {name: CutStore(kept, network.pruned_value) for name in deciders}
+        self.batch, self.chunk = sizes(networks, memory)
         self._first: Any = None
-        self._prefix = batched(network.prefix, self.batch)
+        start = networks[0].graph.input
+        outputs = [tensor for network in networks for tensor in network.kept]
+        self._prefix = batched(start, outputs, self.batch)
         # Two networks, so that only the validation pass pays for the prune layer's output.
+        ranked = [network.cut.prune.output for network in networks]
         self._ranked = (
-            batched(network.prefix_and_prune, self.batch) if rank_on == "prune" else self._prefix
+            batched(start, outputs + ranked, self.batch) if rank_on == "prune" else self._prefix
         )
 
     @property
     def workers(self) -> int:
         """Threads: one more than there are cores, so that none waits while results are counted."""
-        beside = self.engine.threaded or backend.calls_at_once() > 1
-        return machine.cores() + 1 if beside else 1
+        threaded = all(target.engine.threaded for target in self.targets)
+        return machine.cores() + 1 if threaded or backend.calls_at_once() > 1 else 1
 
-    def first(self, images: ImageSet) -> Any:
-        """Return the cut activations of the validation set's first chunk.
+    def first(self, images: ImageSet) -> list[list[Any]]:
+        """Return what is kept of the validation set's first chunk, for each target.
 
-        They are kept until the chunk's turn comes: the prefix runs once per image.
+        It is held until the chunk's turn comes: the prefix runs once per image.
         """
         chunk = images.take(np.arange(min(self.chunk, len(images))))
         self._first = self._ranked(chunk.images)
-        return self._first[0] if self.rank_on == "prune" else self._first
+        return self._by_target(self._first)
 
-    def statistics(self, images: ImageSet) -> ActivationStatistics:
-        """Run the prefix on a set that decides an order; keep its cut activations."""
+    def statistics(self, images: ImageSet) -> list[ActivationStatistics]:
+        """Run the prefix on a set that decides orders; keep its cut activations."""
         self.progress.set_description(f"{images.name}: prefix")
-        store = self.stores[images.name]
-        statistics = ActivationStatistics(self.network.n_channels, extremes=self.extremes)
+        statistics = [
+            ActivationStatistics(
+                target.network.n_channels, extremes=self.extremes,
+                places=None if self.rank_on == "prune" else target.network.cut.places,
+            )
+            for target in self.targets
+        ]  # fmt: skip
         first, self._first = self._first, None
 
-        def work(chunk: Chunk) -> tuple[Block, Any]:
+        def work(chunk: Chunk) -> tuple[list[Block], list[Any]]:
             known = first is not None and chunk.start == 0
             output = first if known else self._ranked(chunk.images)
-            cut, ranked = output if self.rank_on == "prune" else (output, output)
-            return self.engine.block(cut), ranked
+            kept = self._by_target(output)
+            on_cut = [values[0] for values in kept]
+            ranked = output[-len(kept) :] if self.rank_on == "prune" else on_cut
+            return self._blocks(kept), ranked
 
         with closing(images.chunks(self.chunk)) as chunks:
-            for block, ranked in in_order(work, chunks, self.workers):
-                statistics.add(ranked)
-                store.append(block)
-                self.progress.update(block.images)
+            for blocks, ranked in in_order(work, chunks, self.workers):
+                for target, one, block, values in zip(
+                    self.targets, statistics, blocks, ranked, strict=True
+                ):
+                    one.add(values)
+                    target.stores[images.name].append(block)
+                self.progress.update(blocks[0].images)
         return statistics
 
-    def count(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
-        """Count a set at every step of every order; one that was kept is let go of."""
-        kept = images.name in self.stores
-        return (self.count_kept if kept else self.count_streamed)(images, orders)
+    def count(self, images: ImageSet) -> list[list[Tally]]:
+        """Count a set at every step of every order of each target; let go of what was kept."""
+        kept = images.name in self.targets[0].stores
+        return self.count_kept(images) if kept else self.count_streamed(images)
 
-    def count_kept(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
-        """Count a set from its kept activations; let go of them."""
-        store = self.stores[images.name]
-        tallies = self._tallies(images, store, lambda block: block, orders)
-        store.close()
-        return tallies
+    def count_kept(self, images: ImageSet) -> list[list[Tally]]:
+        """Count a set from its kept activations, one target after another; let go of them."""
+        found = []
+        for index, target in enumerate(self.targets):
+            store = target.stores[images.name]
+            found += self._tallies(images, ([block] for block in store), [index])
+            store.close()
+        return found
 
-    def count_streamed(self, images: ImageSet, orders: list[NDArray[np.int64]]) -> list[Tally]:
-        """Stream a set through prefix and suffix and count it."""
-
-        def block(chunk: Chunk) -> Block:
-            return self.engine.block(self._prefix(chunk.images))
-
+    def count_streamed(self, images: ImageSet) -> list[list[Tally]]:
+        """Stream a set through prefix and suffixes and count it."""
         with closing(images.chunks(self.chunk)) as chunks:
-            return self._tallies(images, chunks, block, orders)
+            return self._tallies(images, chunks, range(len(self.targets)))
 
     def close(self) -> None:
         """Let go of all kept activations."""
-        for store in self.stores.values():
-            store.close()
+        for target in self.targets:
+            for store in target.stores.values():
+                store.close()
+
+    def _by_target(self, output: Sequence[Any]) -> list[list[Any]]:
+        """Part what the prefix gives of a chunk into what is kept for each target."""
+        rest = iter(output)
+        return [[next(rest) for _ in target.network.kept_shapes] for target in self.targets]
+
+    def _blocks(self, kept: Sequence[Sequence[Any]]) -> list[Block]:
+        return [
+            target.engine.block(*values)
+            for target, values in zip(self.targets, kept, strict=True)
+        ]  # fmt: skip
 
     def _tallies(
-        self,
-        images: ImageSet,
-        items: Iterable[Any],
-        block: Callable[[Any], Block],
-        orders: list[NDArray[np.int64]],
-    ) -> list[Tally]:
-        """Make blocks of items, evaluate them under every order, and count.
+        self, images: ImageSet, items: Iterable[Any], indices: Sequence[int]
+    ) -> list[list[Tally]]:
+        """Evaluate chunks of images, or lists of blocks, under every order, and count.
 
         A worker takes an item all the way: what its prefix gave is still in the core's cache when
         its suffix begins. Neither TensorFlow nor compiled loops hold Python's lock.
         """
-        self.progress.set_description(f"{images.name}: {len(orders[0])} steps")
-        n_channels, n_classes = self.network.n_channels, self.network.n_classes
-        tallies = [Tally.of(images, n_channels, n_classes, self.steps) for _ in orders]
+        targets = [self.targets[index] for index in indices]
+        self.progress.set_description(f"{images.name}: {targets[0].network.n_channels + 1} steps")
+        tallies = [
+            [
+                Tally.of(images, target.network.n_channels, target.network.n_classes, steps)
+                for _ in target.orders
+            ]
+            for target, steps in zip(targets, (self.steps[index] for index in indices), strict=True)
+        ]
 
-        def work(item: Any) -> list[Steps]:
-            cut = block(item)
-            return [self.engine.classes(cut, order) for order in orders]
+        def work(item: Any) -> list[list[Steps]]:
+            kept = self._by_target(self._prefix(item.images)) if isinstance(item, Chunk) else None
+            found = []
+            for index, target in enumerate(targets):
+                block = item[index] if kept is None else target.engine.block(*kept[index])
+                found.append([target.engine.classes(block, order) for order in target.orders])
+            return found
 
         start = 0
-        for by_order in in_order(work, items, self.workers):
-            for steps in by_order:
-                refuse_unusable(steps.unusable, start, images.name, self.network.where)
-            for tally, steps in zip(tallies, by_order, strict=True):
-                tally.add(steps, start)
-            count = by_order[0].classes.shape[1]
+        where = targets[0].network.where
+        for by_target in in_order(work, items, self.workers):
+            for by_order, own in zip(by_target, tallies, strict=True):
+                for steps, tally in zip(by_order, own, strict=True):
+                    refuse_unusable(steps.unusable, start, images.name, where)
+                    tally.add(steps, start)
+            count = by_target[0][0].classes.shape[1]
             start += count
             self.progress.update(count)
         return tallies

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from fastprune.errors import OptionError
-from fastprune.networks.network import Network
+from fastprune.networks.cuts import convolutions
+from fastprune.networks.network import Network, load_network
 from fastprune.orders.order import Order
 from fastprune.sets.image_set import ImageSet, SetSource
 from fastprune.sets.opening import open_sets
 from fastprune.sets.true_labels import LabelSource
-from fastprune.sweeping.options import check_options
+from fastprune.sweeping.options import ALL, check_layers, check_options
 
 OPTIONS = (
-    "rank_on", "scale", "cut_layer", "engine", "memory", "verify", "data_name", "label_name",
+    "rank_on", "scale", "zero_at", "cut_layer", "engine", "memory", "verify", "data_name",
+    "label_name",
 )  # fmt: skip
 """Options that results repeat as they were given."""
 
@@ -28,6 +30,8 @@ class SweepPlan:
 
     Attributes
     ----------
+    prune_layers : sequence of str, ``"all"`` or None
+        The layers to prune, one after another; None for the one that is found.
     orders : sequence of Order
         Parsed; an oracle may still name no set.
     budget : int
@@ -47,6 +51,9 @@ class SweepPlan:
     drop_kind: str
     rank_on: str
     scale: float
+    prune_layers: Sequence[str] | str | None
+    mask_layer: str | None
+    zero_at: str
     cut_layer: str | None
     engine: str
     memory: str | int
@@ -67,7 +74,29 @@ class SweepPlan:
             drops=self.drops, drop_kind=self.drop_kind, rank_on=self.rank_on, scale=self.scale,
             memory=self.memory, verify=self.verify,
         )  # fmt: skip
+        check_layers(self.prune_layers, self.mask_layer, self.zero_at, self.cut_layer)
         object.__setattr__(self, "budget", budget)
+
+    def load(self, source: str | Path | Any) -> list[Network]:
+        """Load the network; return it cut for every layer that is to be pruned.
+
+        Raises
+        ------
+        NetworkError
+            When it cannot be loaded, or a layer cannot be pruned.
+        """
+        layers: Sequence[str | None] = [None]
+        if self.prune_layers is not None and self.prune_layers != ALL:
+            layers = list(self.prune_layers)
+        first = load_network(
+            source, prune_layer=layers[0], mask_layer=self.mask_layer, zero_at=self.zero_at,
+            cut_layer=self.cut_layer,
+        )  # fmt: skip
+        if self.prune_layers == ALL:
+            layers = [cut.prune.name for cut in convolutions(first.graph)]
+        elif len(layers) == 1:
+            return [first]
+        return [first.cut_at(prune_layer=layer, zero_at=self.zero_at) for layer in layers]
 
     def open_sets(self, network: Network) -> AbstractContextManager[dict[str, ImageSet]]:
         """Return every set by name, for a block at whose end all are closed."""

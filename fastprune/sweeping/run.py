@@ -1,39 +1,17 @@
-"""The sweep: sets, a network and orders in; every count at every step out.
-
-The prefix runs once per image. The clean validation set's cut activations are kept, since the order
-is only known once all of it was seen; every other set passes through once.
-"""
+"""The sweep: sets, a network and orders in; every count at every step out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from itertools import chain
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fastprune.networks.network import Network, load_network
-from fastprune.orders.order import Order, OrderSource, parse_order
-from fastprune.orders.ranking import Ranked, rank
-from fastprune.orders.statistics import Evidence, prune_kernel
-from fastprune.plausibility.looking import Lookout
+from fastprune.orders.order import OrderSource, parse_order
 from fastprune.result import SweepResult
-from fastprune.results.network_info import NetworkInfo
-from fastprune.results.set_pairs import counterpart
-from fastprune.runtime import backend, machine
-from fastprune.runtime.progress import bar, warn
-from fastprune.runtime.versions import versions
-from fastprune.sets.image_set import ImageSet, SetSource
+from fastprune.sets.image_set import SetSource
 from fastprune.sets.true_labels import LabelSource
-from fastprune.suffix.select import Choice, choose_engine
-from fastprune.sweeping.outcome import set_results
-from fastprune.sweeping.passes import Passes
+from fastprune.sweeping.phases import run
 from fastprune.sweeping.plan import SweepPlan
-from fastprune.sweeping.tally import Tally
-from fastprune.sweeping.verify import self_check, verify_steps, verify_sweep
 
 
 def sweep(
@@ -47,6 +25,9 @@ def sweep(
     drop_kind: str = "points",
     rank_on: str = "cut",
     scale: float = 1.0,
+    prune_layer: str | None = None,
+    mask_layer: str | None = None,
+    zero_at: str = "conv",
     cut_layer: str | None = None,
     engine: str = "auto",
     memory: str | int = "256M",
@@ -70,10 +51,12 @@ def sweep(
         Further sets by name; they are only measured.
     order : str, path or sequence of int
         A criterion: ``"ascending"`` mean activation, ``"descending"``, ``"mean-abs"``, ``"max"``,
-        ``"apoz"``, ``"l1"``, ``"l2"``, ``"fpgm"`` or ``"oracle:SET"`` (see
+        ``"apoz"``, ``"l1"``, ``"l2"``, ``"fpgm"``, ``"clp"`` or ``"oracle:SET"`` (see
         :mod:`fastprune.orders.criteria`);
         ``"random:SEED"``, a file of channel indices, or the indices.
-    drops, drop_kind, rank_on, scale, cut_layer, engine, memory, verify
+    drops, drop_kind, rank_on, scale, prune_layer, mask_layer, zero_at, cut_layer
+        As for :func:`sweep_orders`.
+    engine, memory, verify
         As for :func:`sweep_orders`.
     data_name, label_name, valid_name, true_labels, paired, progress
         As for :func:`sweep_orders`.
@@ -95,9 +78,10 @@ def sweep(
     """
     return sweep_orders(
         network, valid=valid, clean=clean, backdoored=backdoored, orders=[order], drops=drops,
-        drop_kind=drop_kind, rank_on=rank_on, scale=scale, cut_layer=cut_layer, engine=engine,
-        memory=memory, verify=verify, data_name=data_name, label_name=label_name,
-        valid_name=valid_name, true_labels=true_labels, paired=paired, progress=progress,
+        drop_kind=drop_kind, rank_on=rank_on, scale=scale, prune_layer=prune_layer,
+        mask_layer=mask_layer, zero_at=zero_at, cut_layer=cut_layer, engine=engine, memory=memory,
+        verify=verify, data_name=data_name, label_name=label_name, valid_name=valid_name,
+        true_labels=true_labels, paired=paired, progress=progress,
     )[0]  # fmt: skip
 
 
@@ -112,6 +96,9 @@ def sweep_orders(
     drop_kind: str = "points",
     rank_on: str = "cut",
     scale: float = 1.0,
+    prune_layer: str | None = None,
+    mask_layer: str | None = None,
+    zero_at: str = "conv",
     cut_layer: str | None = None,
     engine: str = "auto",
     memory: str | int = "256M",
@@ -139,8 +126,9 @@ def sweep_orders(
         Where activations are taken to order channels: at the cut layer or at the prune layer.
     scale : float
         Pixels are divided by it: 1 or 255.
-    cut_layer : str, optional
-        Name of the cut layer; found automatically by default.
+    prune_layer, mask_layer, zero_at, cut_layer
+        Which layer is pruned, how, and where the network is cut: as for
+        :func:`fastprune.load_network`, which finds them by default.
     engine : {"auto", "incremental", "keras"}
         How the suffix is evaluated; see :func:`fastprune.suffix.select.choose_engine`.
     memory : str or int
@@ -169,132 +157,63 @@ def sweep_orders(
     plan = SweepPlan(
         valid=valid, clean=clean or {}, backdoored=backdoored or {},
         orders=[parse_order(order) for order in orders], drops=drops, drop_kind=drop_kind,
-        rank_on=rank_on, scale=scale, cut_layer=cut_layer, engine=engine, memory=memory,
+        rank_on=rank_on, scale=scale, prune_layers=None if prune_layer is None else [prune_layer],
+        mask_layer=mask_layer, zero_at=zero_at, cut_layer=cut_layer, engine=engine, memory=memory,
         verify=verify, data_name=data_name, label_name=label_name, valid_name=valid_name,
         true_labels=true_labels or {}, paired=paired or {}, progress=progress,
     )  # fmt: skip
-    clock = machine.Clock()
-    with ExitStack() as files:
-        with clock.phase("load"):
-            loaded = load_network(network, cut_layer=cut_layer)
-            sets = files.enter_context(plan.open_sets(loaded))
-        return _sweep(plan, loaded, sets, clock)
+    return run(plan, network)
 
 
-def _sweep(
-    plan: SweepPlan, network: Network, sets: Mapping[str, ImageSet], clock: machine.Clock
+def sweep_layers(
+    network: str | Path | Any,
+    *,
+    prune_layers: Sequence[str] | str = "all",
+    valid: SetSource,
+    clean: Mapping[str, SetSource] | None = None,
+    backdoored: Mapping[str, SetSource] | None = None,
+    orders: Sequence[OrderSource] = ("ascending",),
+    drops: Sequence[float] = (2, 4, 10, 30),
+    drop_kind: str = "points",
+    rank_on: str = "cut",
+    scale: float = 1.0,
+    zero_at: str = "conv",
+    engine: str = "auto",
+    memory: str | int = "256M",
+    verify: int = 0,
+    data_name: str = "data",
+    label_name: str = "label",
+    valid_name: str = "valid",
+    true_labels: Mapping[str, LabelSource] | None = None,
+    paired: Mapping[str, str] | None = None,
+    progress: bool = False,
 ) -> list[SweepResult]:
-    """Run the phases of a sweep one after another; return the results of every order."""
-    orders = _with_oracle_sets(plan, sets)
-    steps = verify_steps(plan.verify, network.n_channels)
-    with _passes(plan, network, sets, orders, steps) as passes:
-        with clock.phase("engine"):
-            chosen = _choose_engine(plan, passes, sets[plan.valid_name])
-        with clock.phase("sets"):
-            lookout = Lookout(network.graph, sets, batch=passes.batch)
-        ranked = _rank(passes, sets, orders, clock)
-        with clock.phase("self-check"):
-            checked = self_check(
-                network, passes.engine, sets[plan.valid_name],
-                next(iter(passes.stores[plan.valid_name])), ranked.orders,
-            )  # fmt: skip
-        tallies = _count(passes, sets, ranked.orders, clock)
-    noticed = lookout.finish()
-    extras: list[dict[str, Any]] = [{} for _ in orders]
-    if plan.verify:
-        with clock.phase("verify"):
-            for channels, by_set, extra in zip(ranked.orders, tallies, extras, strict=True):
-                extra["verified"] = verify_sweep(network, channels, by_set, 8 * passes.batch)
-    options = {
-        **plan.repeated, "engine_used": chosen.engine.name, "engine_reason": chosen.reason,
-        "self_check": checked, "batch_size": passes.batch, **plan.known_of_sets,
-    }  # fmt: skip
-    return [
-        SweepResult(
-            network=NetworkInfo.from_json(network.describe()), order_name=order.name,
-            order=ranked.orders[place], activations=ranked.means, scores=ranked.scores[place],
-            valid=plan.valid_name, sets=set_results(tallies[place].values()),
-            drops=tuple(map(float, plan.drops)), drop_kind=plan.drop_kind,
-            options={**options, **extras[place]}, versions=versions(), seconds=clock.seconds,
-            peak_memory=machine.peak_memory(), warnings=(*noticed, *ranked.warnings[place]),
-            runtime=network,
-        )
-        for place, order in enumerate(orders)
-    ]  # fmt: skip
+    """Sweep several prune layers, each by itself, in as few passes over the images as fit.
 
+    Parameters
+    ----------
+    network, valid, clean, backdoored
+        As for :func:`sweep`.
+    prune_layers : sequence of str or ``"all"``
+        Names of the layers; ``"all"`` for every convolution but the classifier.
+    orders, drops, drop_kind, rank_on, scale, engine, memory, verify, data_name, label_name
+        As for :func:`sweep_orders`.
+    valid_name, true_labels, paired, progress
+        As for :func:`sweep_orders`.
+    zero_at : {"conv", "bn"}
+        As for :func:`fastprune.load_network`.
 
-@contextmanager
-def _passes(
-    plan: SweepPlan,
-    network: Network,
-    sets: Mapping[str, ImageSet],
-    orders: Sequence[Order],
-    steps: list[int],
-) -> Iterator[Passes]:
-    """Give the passes of a sweep, under a progress bar; let go of what they kept at the end."""
-    oracle_sets = [order.oracle_set for order in orders if order.oracle_set is not None]
-    deciders = list(dict.fromkeys([plan.valid_name, *oracle_sets]))
-    total = sum(len(images) for images in (*sets.values(), *map(sets.__getitem__, deciders)))
-    with bar(total, shown=plan.progress) as shown:
-        passes = Passes(
-            network, deciders=deciders, memory=plan.budget, rank_on=plan.rank_on,
-            extremes=any(order.needs_extremes for order in orders), steps=steps, progress=shown,
-        )  # fmt: skip
-        with closing(passes):
-            yield passes
-
-
-def _with_oracle_sets(plan: SweepPlan, sets: Mapping[str, ImageSet]) -> list[Order]:
-    """Return the orders; an oracle that names no set looks at the one that goes with `valid`."""
-    backdoored = [images for images in sets.values() if images.kind == "backdoored"]
-    clean = [images.name for images in sets.values() if images.kind == "clean"]
-    preferred = [
-        images.name
-        for images in backdoored
-        if counterpart(images.name, images.paired, clean) == plan.valid_name
-    ]
-    names = [images.name for images in backdoored]
-    return [order.with_oracle_set(names, preferred) for order in plan.orders]
-
-
-def _choose_engine(plan: SweepPlan, passes: Passes, valid: ImageSet) -> Choice:
-    """Choose the engine on the first images and give it to the passes."""
-    # On a CPU blocks four times as large take as long, and 320 MB instead of 180.
-    share = 4 if backend.on_accelerator() else 16 * backend.calls_at_once()
-    cut = passes.first(valid)
-    chosen = choose_engine(passes.network, plan.engine, cut, memory=plan.budget // share)
-    passes.engine = chosen.engine
-    return chosen
-
-
-def _rank(
-    passes: Passes, sets: Mapping[str, ImageSet], orders: Sequence[Order], clock: machine.Clock
-) -> Ranked:
-    """Pass over the sets that decide orders; make the orders and say what does not suit them."""
-    statistics = {}
-    for name in passes.stores:
-        with clock.phase(f"{name} prefix"):
-            statistics[name] = passes.statistics(sets[name])
-    cut = passes.network.cut
-    layer = cut.prune if passes.rank_on == "prune" else cut.layer
-    kernel = prune_kernel(cut.prune.operation)
-    valid = statistics[next(iter(passes.stores))]
-    ranked = rank(orders, Evidence(valid, kernel, statistics, layer.name))
-    for message in dict.fromkeys(chain.from_iterable(ranked.warnings)):
-        warn(message)
-    return ranked
-
-
-def _count(
-    passes: Passes,
-    sets: Mapping[str, ImageSet],
-    orders: list[NDArray[np.int64]],
-    clock: machine.Clock,
-) -> list[dict[str, Tally]]:
-    """Count every set at every step; return tallies by set for every order."""
-    tallies: list[dict[str, Tally]] = [{} for _ in orders]
-    for name, images in sets.items():
-        with clock.phase(f"{name} steps"):
-            for by_set, tally in zip(tallies, passes.count(images, orders), strict=True):
-                by_set[name] = tally
-    return tallies
+    Returns
+    -------
+    list of SweepResult
+        For one layer after another, one per order.
+    """
+    plan = SweepPlan(
+        valid=valid, clean=clean or {}, backdoored=backdoored or {},
+        orders=[parse_order(order) for order in orders], drops=drops, drop_kind=drop_kind,
+        rank_on=rank_on, scale=scale, prune_layers=prune_layers, mask_layer=None, zero_at=zero_at,
+        cut_layer=None, engine=engine, memory=memory, verify=verify, data_name=data_name,
+        label_name=label_name, valid_name=valid_name, true_labels=true_labels or {},
+        paired=paired or {}, progress=progress,
+    )  # fmt: skip
+    return run(plan, network)

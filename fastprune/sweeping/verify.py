@@ -72,7 +72,10 @@ def _verify_chunk(network: Network, order: NDArray[np.int64], tally: Tally, chun
     here = slice(chunk.start, chunk.start + len(chunk.labels))
     pixels, ties = backend.to_numpy(chunk.images), 0
     for row, step in enumerate(tally.steps):
-        expected = reference.classes(network.model, network.cut.prune.name, order[:step], pixels)
+        cut = network.cut
+        expected = reference.classes(
+            network.model, cut.prune.name, order[:step], pixels, how=cut.intervention.how
+        )
         different = expected != tally.classes[row, here]
         wrong = different & ~tally.near_ties[row, here]
         if wrong.any():
@@ -125,15 +128,18 @@ def self_check(
     pixels = images.take(np.arange(first.images)).images
     n_channels, model = network.n_channels, network.model
     steps = sorted({n_channels * third // 3 for third in range(4)})
-    plain = partial(reference.predict, model, network.cut.prune.name, eager=True)
-    own = plain([], pixels)
+    cut = network.cut
+    plain = partial(
+        reference.predict, model, cut.prune.name, how=cut.intervention.how, eager=True
+    )
+    own = plain(channels=[], images=pixels)
     check_alone(own, partial(model, training=False), pixels, network.where)
     compared = 0
     for index, order in enumerate(orders):
         found = engine.classes(first, order)
         refuse_unusable(found.unusable, 0, images.name, network.where)
         for step in [n_channels // 2] if index else steps:
-            expected = (plain(order[:step], pixels) if step else own).argmax(axis=1)
+            expected = (plain(channels=order[:step], images=pixels) if step else own).argmax(axis=1)
             wrong = (expected != found.classes[step]) & ~found.near_ties[step]
             if wrong.any():
                 image = int(wrong.argmax())

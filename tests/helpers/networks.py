@@ -71,6 +71,16 @@ def residual(x):
     return layers.Dense(6)(layers.GlobalAveragePooling2D()(x))
 
 
+def block(x):
+    """A residual block: an inner convolution, and a last one with its normalization."""
+    x = layers.Conv2D(CHANNELS, 3, activation="relu", name="first")(x)
+    y = layers.Conv2D(5, 3, padding="same", activation="relu", name="inner")(x)
+    y = layers.Conv2D(CHANNELS, 3, padding="same", name="prune_me")(y)
+    x = layers.Add(name="sum")([x, layers.BatchNormalization(name="norm")(y)])
+    x = layers.GlobalAveragePooling2D(name="cut_here")(layers.ReLU(name="active")(x))
+    return layers.Dense(7, name="scores")(x)
+
+
 def dense_on_pixels(x):
     x = layers.Dense(5, activation="relu")(stem(x, "tanh"))
     return layers.Dense(4)(layers.Flatten()(x))

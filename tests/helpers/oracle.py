@@ -1,4 +1,4 @@
-"""What a sweep must find, written from its definition: zero the weights, predict, take the best.
+"""What a sweep must find, written from its definition: prune channels, predict, take the best.
 
 It knows Keras and NumPy alone. `fastprune.reference`, which fastprune itself checks against, is
 thereby checked as well.
@@ -34,14 +34,21 @@ class Truth:
     near_ties : ndarray of bool, shape (n_channels + 1, images)
         Whether the two best scores are closer than float32 can tell, but not equal. Equal scores,
         as those of classes that are themselves pruned, are no matter of rounding: the lower class.
+    finite : bool
+        Whether all scores are numbers: without, no class means anything.
     """
 
     classes: NDArray[np.int64]
     near_ties: NDArray[np.bool_]
+    finite: bool
 
 
 def classes_of(
-    model: Any, prune_layer: str, order: Sequence[int], images: NDArray[np.float32]
+    model: Any,
+    prune_layer: str,
+    order: Sequence[int],
+    images: NDArray[np.float32],
+    how: str = "weights",
 ) -> Truth:
     """Return the class of every image at ``n_pruned`` 0 … n_channels.
 
@@ -55,39 +62,103 @@ def classes_of(
         Channels in the order in which they are pruned.
     images : ndarray of float32, shape (images, height, width, channels)
         What the network takes.
+    how : {"weights", "weights+bn", "mask"}
+        Kernel and bias are zeroed; gamma and beta of the normalization behind too; or the layer's
+        output is multiplied by 0.
     """
-    classes, near_ties = [], []
-    for _ in steps_of(model, prune_layer, order):
-        scores = model.predict_on_batch(images)
-        classes.append(scores.argmax(axis=1))
-        near_ties.append(_near_ties(scores.astype(np.float64)))
-    return Truth(np.array(classes), np.array(near_ties))
+    if how == "mask":
+        found = _masked_scores(model, prune_layer, order, images)
+    else:
+        steps = steps_of(model, prune_layer, order, with_norm=how == "weights+bn")
+        found = [model.predict_on_batch(images) for _ in steps]
+    scores = np.array(found)
+    with np.errstate(invalid="ignore"):
+        near_ties = np.array([_near_ties(step.astype(np.float64)) for step in scores])
+    return Truth(scores.argmax(axis=2), near_ties, bool(np.isfinite(scores).all()))
 
 
-def steps_of(model: Any, prune_layer: str, order: Sequence[int]) -> Iterator[int]:
-    """Yield ``n_pruned`` 0 … n_channels; that many channels are zeroed in the meantime.
+def steps_of(
+    model: Any, prune_layer: str, order: Sequence[int], *, with_norm: bool = False
+) -> Iterator[int]:
+    """Yield ``n_pruned`` 0 … n_channels; the weights of that many channels are zeroed meanwhile.
 
     Parameters
     ----------
     model, prune_layer, order
         As for :func:`classes_of`.
+    with_norm : bool
+        Whether gamma and beta of the BatchNormalization behind are zeroed as well.
     """
     layer = layer_named(model, prune_layer)
-    separable = isinstance(layer, keras.layers.SeparableConv2D)
-    variables = [layer.pointwise_kernel if separable else layer.kernel]
-    variables += [layer.bias] if layer.use_bias else []
+    variables = weights_of(layer)
+    if with_norm:
+        norm = norm_behind(model, layer)
+        variables += [norm.gamma, norm.beta]
     before = [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
     weights = [weight.copy() for weight in before]
     try:
         yield 0
         for step, channel in enumerate(order, start=1):
             for variable, weight in zip(variables, weights, strict=True):
-                weight[..., channel] = 0
+                zero_channel(layer, weight, channel)
                 variable.assign(weight)
             yield step
     finally:
         for variable, weight in zip(variables, before, strict=True):
             variable.assign(weight)
+
+
+def weights_of(layer: Any) -> list[Any]:
+    """Return what makes a layer's channels: its kernel, of a separable one the pointwise, bias."""
+    separable = isinstance(layer, keras.layers.SeparableConv2D)
+    found = [layer.pointwise_kernel if separable else layer.kernel]
+    return found + ([layer.bias] if layer.use_bias else [])
+
+
+def zero_channel(layer: Any, weight: NDArray[np.float32], channel: int) -> None:
+    """Zero one channel of a weight in place."""
+    if weight.ndim == 1:
+        weight[channel] = 0
+    elif isinstance(layer, keras.layers.DepthwiseConv2D):
+        several = layer.depth_multiplier
+        weight[:, :, channel // several, channel % several] = 0
+    elif isinstance(layer, keras.layers.Conv2DTranspose):
+        weight[:, :, channel] = 0
+    else:
+        weight[..., channel] = 0
+
+
+def norm_behind(model: Any, layer: Any) -> Any:
+    """Return the BatchNormalization that takes a layer's output."""
+    (found,) = (
+        other for other in every_layer(model)
+        if isinstance(other, keras.layers.BatchNormalization) and other.input is layer.output
+    )  # fmt: skip
+    return found
+
+
+def _masked_scores(
+    model: Any, name: str, order: Sequence[int], images: NDArray[np.float32]
+) -> list[NDArray[np.float32]]:
+    """Return the scores at every step, all of them in one batch: each row has a mask of its own."""
+    operation, steps = operation_named(model, name), len(order) + 1
+    masks = np.ones((steps, len(order)), np.float32)
+    for step in range(steps):
+        masks[step, list(order[:step])] = 0
+    masks = masks.repeat(len(images), axis=0)
+    plain = operation.call
+
+    def masked(*args: Any, **kwargs: Any) -> Any:
+        output = plain(*args, **kwargs)
+        return output * masks.reshape(len(masks), *(1,) * (len(output.shape) - 2), -1)
+
+    operation.call = masked
+    try:
+        scores = model(np.tile(images, (steps, 1, 1, 1)), training=False)
+    finally:
+        del operation.call
+    found = keras.ops.convert_to_numpy(scores)
+    return list(found.reshape(steps, len(images), -1))
 
 
 def _near_ties(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -112,3 +183,18 @@ def layer_named(model: Any, name: str) -> Any:
     """Return the layer of that name."""
     (found,) = (layer for layer in every_layer(model) if layer.name == name)
     return found
+
+
+def operation_named(model: Any, name: str) -> Any:
+    """Return the layer, or the call of ``keras.ops``, of that name."""
+    (found,) = {operation for operation in every_operation(model) if operation.name == name}
+    return found
+
+
+def every_operation(model: Any) -> Iterator[Any]:
+    """Yield the operations of a model and of the models in it."""
+    for operation in model.operations:
+        if isinstance(operation, keras.Model):
+            yield from every_operation(operation)
+        else:
+            yield operation

@@ -16,7 +16,7 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from tests.helpers.oracle import every_layer, layer_named, steps_of
+from tests.helpers.oracle import every_layer, layer_named, steps_of, weights_of, zero_channel
 
 IMAGE = (12, 12, 3)
 CHANNELS = 6
@@ -53,11 +53,11 @@ ZOO: dict[str, Kind] = {}
 """Every kind of network by name."""
 
 
-def kind(**options: Any) -> Callable[[Body], Body]:
+def kind(into: dict[str, Kind] = ZOO, **options: Any) -> Callable[[Body], Body]:
     """Put the body that follows into the zoo."""
 
     def add(body: Body) -> Body:
-        ZOO[body.__name__] = Kind(body, **options)
+        into[body.__name__] = Kind(body, **options)
         return body
 
     return add
@@ -525,9 +525,11 @@ def pictures(kind_: Kind, count: int, seed: int = 1) -> NDArray[Any]:
     return images.astype(np.float32)
 
 
-def build(name: str, n_classes: int = 10, seed: int = 0) -> Any:
+def build(
+    name: str, n_classes: int = 10, seed: int = 0, *, kinds: dict[str, Kind] = ZOO
+) -> Any:
     """Make a network of the zoo, ready to be swept; its prune layer is named :data:`PRUNED`."""
-    kind_ = ZOO[name]
+    kind_ = kinds[name]
     keras.utils.set_random_seed(seed)
     inputs = keras.Input(IMAGE)
     model = keras.Model(inputs, kind_.body(inputs, n_classes), name=name)
@@ -562,9 +564,9 @@ def _weights(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDA
 
 def _put_to_sleep(prune: Any) -> None:
     """Let channel 1 be dead on most images and channel 4, behind a ReLU, on all."""
-    kernel = prune.kernel if hasattr(prune, "kernel") else prune.pointwise_kernel
+    kernel = weights_of(prune)[0]
     values = ops.convert_to_numpy(kernel).copy()
-    values[..., 4] = 0
+    zero_channel(prune, values, 4)
     kernel.assign(values)
     if prune.use_bias:
         bias = ops.convert_to_numpy(prune.bias).copy()

@@ -11,6 +11,7 @@ from keras import layers
 from fastprune import reference
 from fastprune.networks import lab_deepid
 from fastprune.networks.network import load_network
+from tests.helpers.kept import kept_of
 from tests.helpers.network_files import (
     SHAPE,
     dense_of,
@@ -97,12 +98,12 @@ CUTS = {
     "vgg_like": ("conv_2", "pool_2"),
     "batchnorm": ("conv_1", "pool_1"),
     "global_pooling": ("conv_2", "pool_2"),
-    "residual": ("conv_1", "pool_1"),
+    "residual": ("conv_3", "average"),
 }
 
 
 @pytest.mark.parametrize("name", CUTS)
-def test_the_cut_is_the_last_tensor_that_every_path_crosses(make_network, name):
+def test_the_cut_is_the_last_tensor_that_keeps_the_channels_apart(make_network, name):
     network = load_network(make_network(name))
     assert (network.cut.prune.name, network.cut.layer.name) == CUTS[name]
     assert network.n_channels == 6
@@ -117,21 +118,24 @@ def test_prefix_and_suffix_make_the_network(make_network, make_images, name):
     np.testing.assert_allclose(
         plain(network.suffix, cut), plain(network.model, pixels), rtol=1e-5
     )
-    both = plain(network.prefix_and_prune, pixels)
-    np.testing.assert_array_equal(both[0], cut)
-    assert both[1].shape[-1] == network.n_channels
+    kept = kept_of(network, pixels)
+    np.testing.assert_array_equal(kept[0], cut)
+    assert [part.shape[1:] for part in kept] == network.kept_shapes
+    assert len(kept) == 1 + (name == "residual")
 
 
 @pytest.mark.parametrize("name", CUTS)
 def test_the_pruned_value_is_what_zeroed_weights_give(make_network, make_images, name):
     model = make_network(name)
-    network = load_network(model)
+    network, pixels = load_network(model), make_images(3)[0].astype(np.float32)
+    value, track = network.pruned_value, kept_of(network, pixels)[1:]
     layer = model.get_layer(network.cut.prune.name)
     layer.set_weights([weight * 0 for weight in layer.get_weights()])
-    cut = plain(network.prefix, make_images(3)[0].astype(np.float32))
-    for found in cut:
-        np.testing.assert_array_equal(network.pruned_value, found)
-    assert (network.pruned_value != 0).any() == (name == "batchnorm")
+    for index, found in enumerate(plain(network.prefix, pixels)):
+        np.testing.assert_array_equal(value if value is not None else track[0][index], found)
+    if value is not None:
+        assert (value != 0).any() == (name == "batchnorm")
+    assert (value is None) == (name == "residual")
 
 
 def test_pruned_value_of_a_sigmoid_and_of_a_separable_convolution(make_images):
@@ -178,11 +182,19 @@ def test_nested_networks_are_unfolded(tmp_path, make_network, make_images):
     same(network, model, make_images())
 
 
-def beside():
-    """Every convolution has a path around it."""
+def test_a_path_around_a_convolution_is_no_reason_to_pass_it_over():
     inputs = keras.Input(SHAPE)
     x = layers.Conv2D(3, 3, padding="same", name="around")(inputs)
-    return keras.Model(inputs, dense_of(layers.Add()([x, inputs])))
+    model = keras.Model(inputs, dense_of(layers.Add(name="sum")([x, inputs])))
+    cut = load_network(model).cut
+    assert (cut.prune.name, cut.layer.name, cut.sides) == ("around", "sum", ())
+
+
+def the_classifier_alone():
+    """The channels of the only convolution are the classes."""
+    inputs = keras.Input(SHAPE)
+    x = layers.Conv2D(7, 3, name="classifier")(inputs)
+    return keras.Model(inputs, layers.Softmax()(layers.GlobalAveragePooling2D()(x)))
 
 
 def shared():
@@ -205,10 +217,14 @@ def dense_only():
 
 @pytest.mark.parametrize(
     ("make", "tried"),
-    [(beside, "around"), (shared, "twice"), (mixed, "conv2d"), (dense_only, "convolutions: none")],
-)
+    [
+        (shared, "twice (used 2 times, so that its channels mix)"), (mixed, "conv2d"),
+        (the_classifier_alone, "classifier (its channels are the classes)"),
+        (dense_only, "convolutions: none"),
+    ],
+)  # fmt: skip
 def test_without_a_cut_the_layers_are_listed(make, tried):
-    refused(make(), "every path to the class scores crosses; got none", tried)
+    refused(make(), "the classifier itself left out; got none", tried, "mask_layer='features'")
 
 
 def test_pools_over_other_axes_are_not_channel_wise():
@@ -336,7 +352,7 @@ def test_channels_first_is_refused():
         model = channels_first()
     except ValueError:
         pytest.skip("this backend makes no channels-first convolution")
-    refused(model, "channels-first")
+    refused(model, "its channels come first", "data_format='channels_last'")
 
 
 def test_things_that_are_no_network():

@@ -16,6 +16,7 @@ from keras import layers
 import fastprune
 from fastprune import reference
 from fastprune.errors import OptionError
+from fastprune.networks.network import load_network
 from fastprune.orders.criteria import ordered, scores
 from fastprune.orders.order import MEANINGS, parse_order
 from fastprune.orders.ranking import make_order
@@ -169,17 +170,87 @@ def test_orders_are_those_of_plain_keras(body, rank_on, warned):
     assert [name for name in kept if kept[name]] == warned.split()
     layer = "cut_here" if rank_on == "cut" else "prune_me"
     for result, name in zip(results, [*CRITERIA, "oracle"], strict=True):
-        expected = reference.criterion_order(name, model, "prune_me", layer, images, bad)
+        expected = (
+            np.argsort(-clp_bounds(model, "prune_me"), kind="stable") if name == "clp"
+            else reference.criterion_order(name, model, "prune_me", layer, images, bad)
+        )  # fmt: skip
         np.testing.assert_array_equal(result.order, expected, err_msg=name)
         assert result.oracle == ("bd" if name == "oracle" else None)
         assert (np.diff(result.scores[result.order]) >= 0).all() or name in (
-            "descending", "apoz", "oracle",
+            "descending", "apoz", "oracle", "clp",
         )  # fmt: skip
     assert results[-1].order_name == "oracle:bd"
     # What is counted is what the order says, whichever criterion made it.
     for result in results[2:]:
         pruned = reference.classes(model, "prune_me", result.order[:3], bad)
         assert result.sets["bd"].counts.hits[3] == np.sum(pruned == 0), result.order_name
+
+
+def clp_bounds(model, name):
+    """Return what CLP prunes by, a channel at a time: gamma / sqrt(var + eps) times its kernel's
+    largest singular value."""
+    layer = model.get_layer(name)
+    kind = type(layer).__name__
+    kernel = layer.pointwise_kernel if kind == "SeparableConv2D" else layer.kernel
+    kernel, found = keras.ops.convert_to_numpy(kernel).astype(float), []
+    for channel in range(layer.output.shape[-1]):
+        if kind == "DepthwiseConv2D":
+            several = layer.depth_multiplier
+            own = kernel[:, :, channel // several, channel % several][:, :, None]
+        elif kind == "Conv2DTranspose":
+            own = kernel[:, :, channel]
+        else:
+            own = kernel[..., channel]
+        matrix = np.array([own[..., one].ravel() for one in range(own.shape[-1])])
+        found.append(np.sqrt(np.linalg.eigvalsh(matrix @ matrix.T)[-1]))
+    for norm in model.layers:
+        if isinstance(norm, layers.BatchNormalization) and norm.input is layer.output:
+            gamma, _, _, variance = norm.get_weights()
+            return np.abs(gamma / np.sqrt(variance + norm.epsilon)) * found
+    return np.array(found)
+
+
+KERNELS = {
+    "plain": lambda: layers.Conv2D(6, 3, name="prune_me"),
+    "grouped": lambda: layers.Conv2D(6, (2, 3), groups=2, name="prune_me"),
+    "separable": lambda: layers.SeparableConv2D(6, 3, name="prune_me"),
+    "depthwise": lambda: layers.DepthwiseConv2D(3, depth_multiplier=3, name="prune_me"),
+    "transposed": lambda: layers.Conv2DTranspose(6, (3, 2), name="prune_me"),
+    "pointwise": lambda: layers.Dense(6, name="prune_me"),
+}
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+@pytest.mark.parametrize("name", [*KERNELS, "units"])
+def test_the_lipschitz_bound_of_a_channel(name, normalized):
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input(IMAGE)
+    if name == "units":
+        x = layers.Dense(6, name="prune_me")(layers.Flatten()(inputs))
+    else:
+        x = KERNELS[name]()(inputs)
+    norm = layers.BatchNormalization()
+    x = layers.Flatten()(norm(x) if normalized else x)
+    model = keras.Model(inputs, layers.Dense(5)(x))
+    if normalized:
+        gamma, variance = [3, -1, 1, 0, -4, 0.2], [1, 4, 1, 1, 9, 0.1]
+        norm.set_weights([np.array(gamma), np.ones(6), np.ones(6), np.array(variance)])
+    network = load_network(model, prune_layer="prune_me")
+    intervention = network.cut.intervention
+    known = Evidence(
+        ActivationStatistics(6), intervention.kernel, gains=intervention.gains(network.graph)
+    )
+    values, expected = scores(parse_order("clp"), known), clp_bounds(model, "prune_me")
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+    np.testing.assert_array_equal(ordered("clp", values), np.argsort(-expected, kind="stable"))
+
+
+def test_a_masked_layer_without_a_kernel_has_no_order_by_kernel():
+    model = build(deepid)
+    images = pictures(20, 1)
+    labels = model.predict(images, verbose=0).argmax(axis=1)
+    with pytest.raises(OptionError, match=r"its channels by clp.*\(activation.*\); take an order"):
+        fastprune.sweep(model, valid=(images, labels), mask_layer="features", order="clp")
 
 
 def test_mean_abs_keeps_what_a_signed_mean_prunes_first():

@@ -12,7 +12,7 @@ from fastprune.errors import OptionError
 from fastprune.networks.network import load_network
 from fastprune.runtime.backend import to_numpy
 from fastprune.suffix import decision, vectors
-from fastprune.suffix.engine import TOLERANCE, fill_down, live_block
+from fastprune.suffix.engine import TOLERANCE, fill_down
 from fastprune.suffix.select import make_engine
 from fastprune.suffix.vectors import LANES, WIDTH
 from tests.helpers.networks import (
@@ -118,7 +118,7 @@ def test_only_live_channels_are_kept():
     network = load_network(build(deepid))
     cut = to_numpy(network.prefix(pictures())).copy()
     cut[..., [0, 3]] = network.pruned_value[..., [0, 3]]
-    block = live_block(cut, network.pruned_value.reshape(-1, CHANNELS))
+    block = make_engine(network, "incremental").block(cut)
     assert not {0, 3} & set(block.channels.tolist())
     assert block.values.shape[2] == len(block.channels) < CHANNELS
 

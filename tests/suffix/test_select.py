@@ -41,7 +41,9 @@ def choose(monkeypatch):
         engines = [Candidate("incremental", *compiled), Candidate("keras", *keras)]
         monkeypatch.setattr(select, "candidates", lambda *_, **__: engines)
         monkeypatch.setattr(select, "time", SimpleNamespace(process_time=lambda: CLOCK.now))
-        choice = select.choose_engine(None, "auto", np.zeros((images, 3, 3, 5), np.float32))
+        network = SimpleNamespace(cut=SimpleNamespace(places=np.arange(5)[None]))
+        cut = np.zeros((images, 3, 3, 5), np.float32)
+        choice = select.choose_engine(network, "auto", [cut])
         return choice.engine.name, engines[0].counts
 
     return call

@@ -17,7 +17,6 @@ from fastprune.suffix import columns, operations, select, translate
 from fastprune.suffix import program as program_module
 from fastprune.suffix.compile import build
 from fastprune.suffix.engine import Block
-from fastprune.suffix.tables import Cut
 
 # Labels are random: no network here is better than chance.
 pytestmark = pytest.mark.filterwarnings("ignore:B is right on")
@@ -216,8 +215,7 @@ def test_why_an_engine_was_taken_stands_in_the_results(tmp_path):
 
 def program_of(model, cut_layer=None):
     loaded = load_network(model, cut_layer=cut_layer)
-    cut, pruned = loaded.cut.layer.output, loaded.pruned_value
-    return loaded, build(loaded.suffix_calls, cut, pruned, loaded.graph.output)
+    return loaded, build(loaded)
 
 
 def test_a_program_that_leaves_its_arrays_is_refused():
@@ -263,11 +261,14 @@ def test_cut_activations_of_another_network_are_refused():
     for wrong in (order + 1, order - 1, np.append(order, 0)):
         with pytest.raises((program_module.OutOfBounds, ValueError)):
             engine.classes(fitting, wrong)
-    places, pruned = np.array([0, 1, 2, 3, 4, 6]), np.zeros((9, 6), np.float32)
-    with pytest.raises(program_module.OutOfBounds):
-        program_module.check_call(engine.program, Cut(fitting.values, places, pruned), order)
-    with pytest.raises(program_module.OutOfBounds):
-        program_module.check_call(engine.program, Cut(fitting.values, order, pruned[1:]), order)
+    cut = engine.cut(fitting, order)
+    for wrong in (
+        {"places": np.array([0, 1, 2, 3, 4, 6])}, {"pruned": cut.pruned[:, 1:]},
+        {"pruned": np.repeat(cut.pruned, 3, axis=0)}, {"base": np.repeat(cut.base, 3, axis=0)},
+        {"base": cut.base[:, :4]},
+    ):  # fmt: skip
+        with pytest.raises(program_module.OutOfBounds):
+            program_module.check_call(engine.program, cut._replace(**wrong), order)
 
 
 @pytest.mark.parametrize("classes", [10, 100, 1000])

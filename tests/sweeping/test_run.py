@@ -12,8 +12,8 @@ import fastprune
 from fastprune import reference
 from fastprune.errors import FastpruneError, OptionError
 from fastprune.runtime.progress import FastpruneWarning
-from fastprune.suffix.engine import Block
-from fastprune.sweeping import passes, run
+from fastprune.suffix.engine import Block, by_channel
+from fastprune.sweeping import passes, phases
 from fastprune.sweeping.cut_store import CutStore
 from tests.helpers.networks import (
     CHANNELS,
@@ -134,13 +134,13 @@ def test_a_set_from_a_file_gives_what_its_arrays_give(model, sets, tmp_path):
 def test_kept_activations_above_the_budget_go_to_a_file_without_a_name(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     pruned = np.full((3, 4), 7, np.float32)
-    store = CutStore(100, pruned)
+    store = CutStore(130, pruned, np.arange(4)[None])
     values = [np.arange(12, dtype=np.float32).reshape(2, 3, 2) + i for i in range(4)]
     values[0][1, :, 0] = 7  # the pruned value on one image: 3 of 4 pairs are kept
     for part in values:
         store.append(Block(part, np.array([1, 3]), 2))
-    # A block in the file: 12 values, 2 channels of 8 bytes, 4 bits of which pair differs.
-    assert (store.in_memory, store.on_disk) == (36 + 48, 2 * (48 + 16 + 1))
+    # A block: 12 values, 2 channels of 8 bytes, 4 bits of which pair differs.
+    assert (store.in_memory, store.on_disk) == (36 + 17 + 48 + 17, 2 * (48 + 16 + 1))
     assert list(tmp_path.iterdir()) == [], "a crash would leave it behind"
     for block, part in zip(store, values, strict=True):
         np.testing.assert_array_equal(block.values, part)
@@ -150,6 +150,52 @@ def test_kept_activations_above_the_budget_go_to_a_file_without_a_name(tmp_path,
     assert len(store) == store.in_memory == store.on_disk == 0
     store.append(Block(values[1], np.array([1, 3]), 2))
     np.testing.assert_array_equal(next(iter(store)).values, values[1])
+
+
+@pytest.mark.parametrize("places", [[[0, 1, 2, 3]], [[0, 2], [3, 1]]], ids=["plain", "copies"])
+@pytest.mark.parametrize("budget", [0, 10**6], ids=["on disk", "in memory"])
+def test_a_store_keeps_pruned_values_and_side_tensors_beside_activations(budget, places):
+    """Whichever channels are live, none or all, and whatever goes with them."""
+    rng = np.random.default_rng(4)
+    where = np.array(places)
+    store = CutStore(budget, None, where)
+    blocks = []
+    for live in ([], [1], list(range(where.shape[1]))):
+        images = 2 + len(live)
+        pruned = rng.normal(size=(images, 3, 4)).astype(np.float32)
+        values = by_channel(pruned, where[:, live])
+        differs = rng.random((images, len(live))) < 0.6
+        values = np.where(differs[:, None], values + 1, values)
+        sides = (rng.normal(size=(images, 2)).astype(np.float32), np.arange(images))
+        blocks.append(Block(values, np.array(live, int), images, pruned, sides))
+        store.append(blocks[-1])
+    assert (store.in_memory == 0) == (budget == 0)
+    assert (store.on_disk == 0) == (budget > 0)
+    for _ in range(2):  # several orders read it several times
+        for found, block in zip(store, blocks, strict=True):
+            assert found.images == block.images
+            np.testing.assert_array_equal(found.values, block.values)
+            np.testing.assert_array_equal(found.channels, block.channels)
+            np.testing.assert_array_equal(found.pruned, block.pruned)
+            assert len(found.sides) == 2
+            for one, other in zip(found.sides, block.sides, strict=True):
+                np.testing.assert_array_equal(one, other)
+                assert one.dtype == other.dtype
+    first = next(iter(store)).first(1)
+    assert first.images == len(first.values) == len(first.pruned) == len(first.sides[1]) == 1
+    store.close()
+
+
+@pytest.mark.parametrize("budget", [0, 10**6], ids=["on disk", "in memory"])
+def test_a_store_keeps_whole_cut_tensors_for_plain_keras(budget):
+    values, pruned, side = (np.full((2, 3), index, np.float32) for index in range(3))
+    store = CutStore(budget, None, np.arange(3)[None])
+    store.append(Block(values, None, 2, pruned, (side,)))
+    (found,) = store
+    assert found.channels is None
+    for one, other in zip((found.values, found.pruned, *found.sides), (values, pruned, side), strict=True):
+        np.testing.assert_array_equal(one, other)
+    store.close()
 
 
 def test_kept_activations_are_let_go_before_the_next_set(model, sets, monkeypatch):
@@ -175,7 +221,7 @@ def test_a_budget_changes_no_count(model, sets, monkeypatch):
     monkeypatch.setattr(
         CutStore, "_to_disk", lambda self, values: (spilled.append(1), to_disk(self, values))[1]
     )
-    monkeypatch.setattr("fastprune.sweeping.run.machine.parse_size", lambda _: 4000)
+    monkeypatch.setattr("fastprune.sweeping.plan.machine.parse_size", lambda _: 4000)
     for engine in ("auto", "keras"):
         small = fastprune.sweep(model, cut_layer="cut_here", engine=engine, **sets)
         assert spilled
@@ -187,7 +233,7 @@ def test_a_budget_changes_no_count(model, sets, monkeypatch):
         monkeypatch.setattr(
             CutStore, "_to_disk", lambda self, values: (spilled.append(1), to_disk(self, values))[1]
         )
-        monkeypatch.setattr("fastprune.sweeping.run.machine.parse_size", lambda _: 4000)
+        monkeypatch.setattr("fastprune.sweeping.plan.machine.parse_size", lambda _: 4000)
 
 
 @pytest.mark.slow
@@ -199,8 +245,8 @@ def test_verify_compares_every_class_with_plain_keras(model, sets, monkeypatch):
     # One wrong class anywhere is an error that names the image and the step.
     classes = reference.classes
 
-    def wrong(*arguments):
-        found = classes(*arguments)
+    def wrong(*arguments, **options):
+        found = classes(*arguments, **options)
         found[5] = (found[5] + 1) % CLASSES
         return found
 
@@ -284,7 +330,7 @@ def test_no_file_stays_open_after_a_sweep_that_fails(
         raise RuntimeError("in the middle")
 
     owner, name = {
-        "engine": (run, "choose_engine"), "order": (run, "rank"),
+        "engine": (phases, "choose_engine"), "order": (phases, "rank"),
         "passes": (passes, "refuse_unusable"), "verify": (reference, "classes"),
     }[place]  # fmt: skip
     monkeypatch.setattr(owner, name, fails)
@@ -297,9 +343,10 @@ def test_no_file_stays_open_after_a_sweep_that_fails(
 @pytest.mark.filterwarnings("ignore:expected a pixel scale")
 def test_a_plan_repeats_what_it_was_given(model, sets):
     result = fastprune.sweep(model, cut_layer="cut_here", memory="128M", scale=2, **sets)
-    assert list(result.options.items())[:8] == [
-        ("rank_on", "cut"), ("scale", 2), ("cut_layer", "cut_here"), ("engine", "auto"),
-        ("memory", "128M"), ("verify", 0), ("data_name", "data"), ("label_name", "label"),
+    assert list(result.options.items())[:9] == [
+        ("rank_on", "cut"), ("scale", 2), ("zero_at", "conv"), ("cut_layer", "cut_here"),
+        ("engine", "auto"), ("memory", "128M"), ("verify", 0), ("data_name", "data"),
+        ("label_name", "label"),
     ]  # fmt: skip
     with pytest.raises(OptionError, match="at least one order"):
         fastprune.sweep_orders(model, valid=sets["valid"], orders=[])

@@ -18,6 +18,7 @@ from fastprune.errors import OptionError
 from fastprune.networks.network import load_network
 from fastprune.suffix.select import make_engine
 from tests.helpers import oracle, zoo
+from tests.helpers.kept import kept_of
 
 MANY_CLASSES = (*zoo.CLASSES_AS_CHANNELS, "deepid", "vgg", "sigmoid_head")
 """Kinds that are tried with 100 and with 1,000 classes as well."""
@@ -100,11 +101,10 @@ def test_the_zoo_tells_right_from_wrong(name, n_classes):
 @pytest.mark.slow
 def test_the_class_of_every_image_at_every_step(name, n_classes):
     case = make_case(name, n_classes)
-    network = load_network(case.model, cut_layer=case.cut)
-    assert network.cut.prune.name == zoo.PRUNED
-    cut = network.prefix(case.images, training=False)
+    network = load_network(case.model, prune_layer=zoo.PRUNED, cut_layer=case.cut)
+    kept = kept_of(network, case.images)
     for engine in _engines(network, whole=name in COMPILED_WHOLE):
-        steps = engine.classes(engine.block(cut), case.order)
+        steps = engine.classes(engine.block(*kept), case.order)
         unlike = steps.classes != case.truth.classes
         for allowed in (case.truth.near_ties, steps.near_ties):
             assert not (unlike & ~allowed).any(), (
@@ -129,7 +129,7 @@ def test_counts_of_a_sweep_at_every_step(name, n_classes):
     result = fastprune.sweep(
         case.model, valid=case.set_of("valid"), clean={"test": case.set_of("test")},
         backdoored={"backdoored": case.set_of("backdoored")},
-        order=case.order.tolist(), scale=case.scale, cut_layer=case.cut,
+        order=case.order.tolist(), scale=case.scale, prune_layer=zoo.PRUNED, cut_layer=case.cut,
     )  # fmt: skip
     np.testing.assert_array_equal(result.order, case.order)
     for name_, part in SETS.items():

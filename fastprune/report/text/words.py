@@ -39,13 +39,14 @@ def percent(share: float) -> str:
 CRITERIA = {
     "ascending": "ascending order", "descending": "descending order",
     "mean-abs": "mean |activation| order", "max": "max activation order", "apoz": "APoZ order",
-    "l1": "L1 norm order", "l2": "L2 norm order", "fpgm": "FPGM order",
+    "l1": "L1 norm order", "l2": "L2 norm order", "fpgm": "FPGM order", "clp": "CLP order",
 }  # fmt: skip
 """What plots call the criteria that a defender may use."""
 
 SCORES = {
     "mean-abs": "mean |activation|", "max": "largest activation", "apoz": "share of zeros",
     "l1": "L1 norm", "l2": "L2 norm", "fpgm": "distance to the other kernels",
+    "clp": "channel Lipschitz bound",
     "oracle": "mean activation, backdoored less clean",
 }  # fmt: skip
 """What criteria score channels by, where it is not the mean activation."""
