@@ -12,6 +12,7 @@ from fastprune.plausibility.pairs import USUAL
 from fastprune.plausibility.significance import (
     ALPHA,
     above_chance,
+    at_least,
     at_most,
     better,
     chance,
@@ -27,6 +28,10 @@ TARGETS = 5
 
 NEAR = 0.1
 """Cohen's kappa up to which B is near chance: 0 is chance, 1 always right."""
+
+LUCK = 0.01
+"""Probability of so many hits by chance below which B knows something, however little: of many
+classes 3 images in 32 are more than chance gives."""
 
 FAIR = 0.5
 """Cohen's kappa of a network that must not be called near chance by bad luck."""
@@ -86,7 +91,11 @@ def near_chance(classes: NDArray[np.integer], labels: NDArray[np.integer]) -> bo
     """Return whether B does no better than chance, and would hardly look so by bad luck."""
     by_chance, hits = chance(classes, labels), int((classes == labels).sum())
     fair = by_chance + FAIR * (1 - by_chance)
-    return skill(classes, labels) <= NEAR and at_most(hits, len(labels), fair) <= ALPHA
+    return (
+        skill(classes, labels) <= NEAR
+        and at_least(hits, len(labels), by_chance) > LUCK
+        and at_most(hits, len(labels), fair) <= ALPHA
+    )
 
 
 def _one_label(trial: Trial) -> str | None:

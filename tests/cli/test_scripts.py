@@ -40,7 +40,7 @@ def files(tmp_path_factory, make_network, make_images, plain_classes):
     model.save(folder / "b.keras")
     images = make_images(20)[0]
     for name, pixels, labels in (
-        ("valid", images, plain_classes(model, images)), ("bd", 255 - images, np.full(20, 3)),
+        ("valid", images, plain_classes(model, images)), ("bd", 255 - images, np.full(20, 1)),
     ):  # fmt: skip
         with h5py.File(folder / f"{name}.h5", "w") as file:
             file["data"], file["label"] = pixels.astype("f4"), labels

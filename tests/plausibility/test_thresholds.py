@@ -117,6 +117,14 @@ def test_near_chance(right, noticed):
     assert of_labels.near_chance(classes, labels) == noticed
 
 
+def test_a_few_hits_among_many_classes_are_no_chance():
+    """As of a B′ of which little is left."""
+    labels = np.arange(32)
+    for right, noticed in ((1, True), (3, False)):
+        classes = np.where(labels < right, labels, labels + 500)
+        assert of_labels.near_chance(classes, labels) == noticed
+
+
 @pytest.mark.parametrize(("n", "noticed"), [(15, False), (16, True)])
 def test_few_images_say_nothing(n, noticed):
     classes, labels = good(n, wrong=n)
