@@ -17,8 +17,8 @@ from fastprune.inspection.network_findings import (
 )
 from fastprune.inspection.weights import dead_units, held_by_goodnet, not_finite
 from fastprune.networks import loading
-from fastprune.networks.classifier import ending
 from fastprune.networks.batching import values_kept
+from fastprune.networks.classifier import ending
 from fastprune.networks.cuts import behind, branches, candidates
 from fastprune.networks.file_checks import as_text
 from fastprune.networks.goodnet import scores_inside

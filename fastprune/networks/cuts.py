@@ -169,6 +169,8 @@ def branches(graph: Graph, cut: Cut) -> list[str]:
 
     Empty where the layer is no convolution of several that are last.
     """
+    if not cut.track.per_image or cut.sides:
+        return []
     return [
         other.prune.name for other in convolutions(graph)
         if other.layer is cut.layer and other.prune.operation is not cut.prune.operation

@@ -7,6 +7,7 @@ where no convolution does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -250,7 +251,9 @@ def _zero(variable: Any, channels: NDArray[np.integer]) -> None:
     variable.assign(values)
 
 
-def check_choice(prune_layer: object, mask_layer: str | None, zero_at: str) -> None:
+def check_choice(
+    prune_layer: Sequence[str] | str | None, mask_layer: str | None, zero_at: str
+) -> None:
     """Refuse options that contradict each other.
 
     Raises
@@ -262,7 +265,8 @@ def check_choice(prune_layer: object, mask_layer: str | None, zero_at: str) -> N
         message = f"expected zero_at to be one of {', '.join(ZERO_AT)}; got {zero_at!r}"
         raise OptionError(message)
     if mask_layer is not None and (prune_layer is not None or zero_at != "conv"):
-        other = f"prune_layer {prune_layer!r}" if prune_layer is not None else "zero_at 'bn'"
+        names = prune_layer if isinstance(prune_layer, str) else ", ".join(prune_layer or ())
+        other = f"prune_layer {names!r}" if prune_layer is not None else "zero_at 'bn'"
         message = (
             f"expected either a layer to prune or one to mask; got mask_layer {mask_layer!r} and "
             f"{other}; leave one out"
