@@ -78,6 +78,17 @@ def _sweep(commands: Any) -> None:
     defense.add_argument("--rank-on", choices=("cut", "prune"), default="cut",
                          help="take activations for the order at the cut layer (default) or at "
                               "the prune layer")  # fmt: skip
+    _layers(defense)
+    defense.add_argument("--drops", type=_numbers, default=(2.0, 4.0, 10.0, 30.0), metavar="X,X",
+                         help="drops of clean validation accuracy; B' and G of each "
+                              "that is crossed are saved (default: 2,4,10,30)")  # fmt: skip
+    defense.add_argument("--drop-kind", choices=("points", "relative"), default="points",
+                         help="percentage points (default) or percent of B's accuracy")  # fmt: skip
+    _running(parser)
+
+
+def _layers(defense: Any) -> None:
+    """Add the options that say which layer is pruned, and how."""
     defense.add_argument("--prune-layer", type=_names, metavar="NAME",
                          help="layer whose channels are pruned: a convolution or a hidden Dense "
                               "(default: the last convolution whose channels stay apart up to a "
@@ -92,12 +103,6 @@ def _sweep(commands: Any) -> None:
                               "prune layer too (default: conv)")  # fmt: skip
     defense.add_argument("--cut-layer", metavar="NAME",
                          help="layer to cut at (default: the last possible)")  # fmt: skip
-    defense.add_argument("--drops", type=_numbers, default=(2.0, 4.0, 10.0, 30.0), metavar="X,X",
-                         help="drops of clean validation accuracy; B' and G of each "
-                              "that is crossed are saved (default: 2,4,10,30)")  # fmt: skip
-    defense.add_argument("--drop-kind", choices=("points", "relative"), default="points",
-                         help="percentage points (default) or percent of B's accuracy")  # fmt: skip
-    _running(parser)
 
 
 def _running(parser: argparse.ArgumentParser) -> None:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from fastprune.errors import NetworkError
 from fastprune.networks import loading
+from fastprune.networks.choosing import choose
 from fastprune.networks.classifier import check_shapes, flat
-from fastprune.networks.cuts import Cut, behind, branches, choose
+from fastprune.networks.cuts import Cut, behind, branches
 from fastprune.networks.graph import Call, Graph, replay
 from fastprune.networks.tracing import trace
 from fastprune.runtime import backend
