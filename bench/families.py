@@ -1,6 +1,6 @@
 """Whole results directories of many networks: ``python -m bench.families [--only NAME,…]``.
 
-Sweeps 13 families of ``keras.applications`` and 20 small networks with calls of ``keras.ops``, each
+Sweeps 16 families of ``keras.applications`` and 20 small networks with calls of ``keras.ops``, each
 with seeded random weights, on images that the network labels itself; then reads every file of the
 results directory in a process of plain Keras. A line per network and a JSON summary; ends with 1
 when a file is missing or predicts otherwise.
@@ -36,6 +36,9 @@ SPREAD = 4.0
 TIE = 1e-4
 """Two best scores this close, relative to the largest, are nearer than classes are compared."""
 
+EXPECTED = json.loads(Path(__file__).with_name("expected_layers.json").read_text(encoding="utf-8"))
+"""Which layer of a network of ``keras.applications`` is pruned, and where it is cut."""
+
 FAMILIES: dict[str, tuple[str, int]] = {
     "xception": ("Xception", 71), "vgg": ("VGG16", 32), "resnet": ("ResNet50", 32),
     "resnet_v2": ("ResNet50V2", 32), "inception": ("InceptionV3", 75),
@@ -43,6 +46,7 @@ FAMILIES: dict[str, tuple[str, int]] = {
     "mobilenet_v2": ("MobileNetV2", 32), "mobilenet_v3": ("MobileNetV3Small", 32),
     "densenet": ("DenseNet121", 32), "efficientnet": ("EfficientNetB0", 32),
     "efficientnet_v2": ("EfficientNetV2B0", 32), "convnext": ("ConvNeXtTiny", 32),
+    "resnet_101": ("ResNet101", 32), "vgg_19": ("VGG19", 32), "nasnet": ("NASNetMobile", 32),
 }  # fmt: skip
 """By name, a network of ``keras.applications`` and the smallest images it takes."""
 
@@ -195,10 +199,14 @@ def check(name: str, folder: Path, drops: tuple[float, ...] = DROPS) -> dict[str
     wrong, ties = differences(result, folder / "results", pixels)
     off = counts_off(result, pixels, labels)
     crossings = {f"{drop:g}": step for drop, step in result.crossings.items()}
-    ok = not (lacking or found["failed"] or any(wrong.values()) or off)
+    expected = EXPECTED.get(FAMILIES.get(name, ("", 0))[0])
+    cut = {"prune": found["network"]["prune_layer"], "cut": found["network"]["cut_layer"]}
+    as_expected = expected is None or cut.items() <= expected.items()
+    ok = as_expected and not (lacking or found["failed"] or any(wrong.values()) or off)
     return {
         "name": name, "ok": ok and None not in crossings.values(),
         "cut": f"{found['network']['cut_layer']} ({result.n_channels} channels)",
+        "pruned": cut["prune"], "as_expected": as_expected,
         "engine": result.options["engine_used"], "crossings": crossings,
         "files": len(found["files"]), "left_out": found["left_out"], "failed": found["failed"],
         "lacking": sorted(lacking), "networks": len(wrong), "wrong": sum(wrong.values()),
@@ -214,8 +222,10 @@ def line_of(found: dict[str, Any]) -> str:
     if "error" in found:
         return f"{found['name']}: {verdict}: {found['error']}"
     crossings = ", ".join(f"{drop} at {step}" for drop, step in found["crossings"].items())
+    another = "" if found["as_expected"] else " (another layer than expected)"
     return (
-        f"{found['name']}: {verdict}: cut at {found['cut']}, {found['engine']}; crossed "
+        f"{found['name']}: {verdict}: {found['pruned']}{another}, cut at {found['cut']}, "
+        f"{found['engine']}; crossed "
         f"{crossings}; {found['files']} files, {len(found['left_out'])} left out, "
         f"{len(found['failed'])} failed, {len(found['lacking'])} lacking; {found['networks']} "
         f"networks read back, "

@@ -70,8 +70,6 @@ def predict(
         Call the model layer by layer, all images at once: ``predict`` traces it first, which for
         a few images takes longer than all else.
     """
-    import keras
-
     pruned = list(channels)
     if how == "mask":
         masked, factors = _masked(model, prune_layer)
@@ -95,6 +93,7 @@ def predict(
 def _variables(layer: Any) -> list[tuple[Any, int | None]]:
     """Return a layer's kernel and bias, and the axis of their channels; None for the last two."""
     kind = type(layer).__name__
+    found: list[tuple[Any, int | None]]
     if kind == "SeparableConv2D":  # its depthwise kernel ends with its input channels
         found = [(layer.pointwise_kernel, 3)]
     elif kind == "DepthwiseConv2D":  # input channels, and how many outputs each of them has

@@ -71,21 +71,38 @@ def _sweep(commands: Any) -> None:
                          help="by mean activation: ascending (default), descending; by mean "
                               "absolute activation, where some are negative: mean-abs; by largest "
                               "activation: max; by share of zeros: apoz; by the kernel: l1, l2, "
-                              "fpgm; random:SEED; a file of channel indices; oracle:NAME, by "
+                              "fpgm, clp; random:SEED; a file of channel indices; oracle:NAME, by "
                               "activation on a backdoored set less that on clean images, which no "
                               "defender has; several, separated by commas, share one pass, get a "
                               "folder each below --out and are compared")  # fmt: skip
     defense.add_argument("--rank-on", choices=("cut", "prune"), default="cut",
                          help="take activations for the order at the cut layer (default) or at "
                               "the prune layer")  # fmt: skip
-    defense.add_argument("--cut-layer", metavar="NAME",
-                         help="layer to cut at (default: the last possible)")  # fmt: skip
+    _layers(defense)
     defense.add_argument("--drops", type=_numbers, default=(2.0, 4.0, 10.0, 30.0), metavar="X,X",
                          help="drops of clean validation accuracy; B' and G of each "
                               "that is crossed are saved (default: 2,4,10,30)")  # fmt: skip
     defense.add_argument("--drop-kind", choices=("points", "relative"), default="points",
                          help="percentage points (default) or percent of B's accuracy")  # fmt: skip
     _running(parser)
+
+
+def _layers(defense: Any) -> None:
+    """Add the options that say which layer is pruned, and how."""
+    defense.add_argument("--prune-layer", type=_names, metavar="NAME",
+                         help="layer whose channels are pruned: a convolution or a hidden Dense "
+                              "(default: the last convolution whose channels stay apart up to a "
+                              "tensor that every path crosses); several, separated by commas, or "
+                              "all share passes, get a folder each below --out and are "
+                              "compared")  # fmt: skip
+    defense.add_argument("--mask-layer", metavar="NAME",
+                         help="set channels of this layer's output to 0 instead of zeroing "
+                              "weights; features is the classifier's input")  # fmt: skip
+    defense.add_argument("--zero-at", choices=("conv", "bn"), default="conv",
+                         help="bn zeroes gamma and beta of the BatchNormalization behind the "
+                              "prune layer too (default: conv)")  # fmt: skip
+    defense.add_argument("--cut-layer", metavar="NAME",
+                         help="layer to cut at (default: the last possible)")  # fmt: skip
 
 
 def _running(parser: argparse.ArgumentParser) -> None:
@@ -263,6 +280,11 @@ def _pair(text: str) -> tuple[str, str]:
         message = f"expected NAME=CLEAN, the names of two sets; got {text!r}"
         raise argparse.ArgumentTypeError(message)
     return name, clean
+
+
+def _names(text: str) -> tuple[str, ...] | str:
+    """Return layers' names; ``all`` stands for every convolution."""
+    return text if text == "all" else tuple(text.split(","))
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -24,13 +24,16 @@ from fastprune.sets.scale import check_scale
 
 def sweep(arguments: argparse.Namespace) -> None:
     """Check a call of ``fastprune sweep``."""
-    from fastprune.sweeping.options import check_options
+    from fastprune.sweeping.options import check_layers, check_options
 
     orders = orders_of(arguments)
     check_options(
         drops=arguments.drops, drop_kind=arguments.drop_kind, rank_on=arguments.rank_on,
         scale=arguments.scale, memory=arguments.memory, verify=arguments.verify,
     )  # fmt: skip
+    check_layers(
+        arguments.prune_layer, arguments.mask_layer, arguments.zero_at, arguments.cut_layer
+    )
     files = files_of(arguments)
     check_results(arguments.out, force=arguments.force)
     clean, backdoored = ["valid", *files.clean], list(files.backdoored)

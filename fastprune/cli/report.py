@@ -23,7 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         from fastprune.report.text.warned import warning_lines
 
-        print("\n".join([*warning_lines(warnings), *story, f"report in {page} ({size / 1e6:.1f} MB)"]))
+        where = f"report in {page} ({size / 1e6:.1f} MB)"
+        print("\n".join([*warning_lines(warnings), *story, where]))
     return 0
 
 

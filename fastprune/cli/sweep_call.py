@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,6 +51,11 @@ def orders_of(arguments: argparse.Namespace) -> list[Order]:
     return [parse_order(word) for word in words]
 
 
+def several(layers: Sequence[str] | str | None) -> bool:
+    """Return whether ``--prune-layer`` names several layers, or all."""
+    return isinstance(layers, str) or len(layers or ()) > 1
+
+
 def by_set(option: str, pairs: list[tuple[str, Value]]) -> dict[str, Value]:
     """Return what a repeatable option says of each set, which it names once.
 
@@ -65,11 +71,18 @@ def by_set(option: str, pairs: list[tuple[str, Value]]) -> dict[str, Value]:
     return dict(pairs)
 
 
-def folders_of(out: Path, orders: list[Order]) -> list[Path]:
-    """Return a results directory per order."""
-    if len(orders) == 1:
+def folders_of(out: Path, layers: list[str], orders: list[Order]) -> list[Path]:
+    """Return a results directory per prune layer and order, all of one layer together."""
+    if len(layers) == len(orders) == 1:
         return [out]
-    names = [order.folder for order in orders]
+    named = [layer.replace("/", "-") for layer in layers]
+    words = [order.folder for order in orders]
+    if len(orders) == 1:
+        names = named
+    elif len(layers) == 1:
+        names = words
+    else:
+        names = [f"{layer}-{order}" for layer in named for order in words]
     if len(set(names)) != len(names):
         names = [f"{index}-{name}" for index, name in enumerate(names)]
     return [out / name for name in names]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ from fastprune.inspection.network_findings import (
 )
 from fastprune.inspection.weights import dead_units, held_by_goodnet, not_finite
 from fastprune.networks import loading
-from fastprune.networks.classifier import ending
 from fastprune.networks.batching import values_kept
+from fastprune.networks.choosing import choose
+from fastprune.networks.classifier import ending
 from fastprune.networks.cuts import behind, branches, candidates
 from fastprune.networks.file_checks import as_text
 from fastprune.networks.goodnet import scores_inside
@@ -103,16 +103,15 @@ def _cuts(graph: Graph | None, model: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"cuts": (), "prune_layer": None, "behind": (), "branches": ()}
     if graph is None:
         return found
+    possible = candidates(graph, dense=True)
+    found["cuts"] = tuple(_cut(Network(model, graph, cut, None, "", "")) for cut in possible)
     try:
-        network = load_network(model)
+        taken = choose(graph, str(model.name))
     except NetworkError:
         return found
-    taken = network.cut
-    possible = [replace(network, cut=cut) for cut in candidates(network.graph, dense=True)]
     return {
-        "cuts": tuple(map(_cut, possible)), "prune_layer": taken.prune.name,
-        "behind": tuple(behind(network.graph, taken)),
-        "branches": tuple(branches(network.graph, taken)),
+        **found, "prune_layer": taken.prune.name, "behind": tuple(behind(graph, taken)),
+        "branches": tuple(branches(graph, taken)),
     }  # fmt: skip
 
 

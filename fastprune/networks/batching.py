@@ -144,7 +144,7 @@ def batched(start: Any, outputs: Sequence[Any], batch: int) -> Callable[[Any], l
         return list(keras.tree.flatten(model(images, training=False)))
 
     call = backend.compiled(run, signature=(((None, *start.shape[1:]), "float32"),))
-    return lambda images: in_batches(call, images, batch)  # type: ignore[no-any-return]
+    return lambda images: in_batches(call, images, batch)
 
 
 def in_batches(call: Callable[[Any], Any], images: Any, batch: int) -> Any:

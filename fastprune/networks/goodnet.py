@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from fastprune.errors import FormatError, OutputError, first_line
 from fastprune.files.atomic import whole_file
-from fastprune.networks.cuts import choose
+from fastprune.networks.choosing import choose
 from fastprune.networks.graph import Call, Graph, replay
 from fastprune.networks.interventions import zero_normalization, zero_weights
 from fastprune.networks.network import Network, pruned_track
 from fastprune.networks.process_wide import without_talk_of_formats
 from fastprune.networks.tracing import trace
+from fastprune.networks.tracks import dependent_calls
 from fastprune.runtime import backend
 
 OWN = "goodnet_"
@@ -132,7 +133,7 @@ def make_goodnet(network: Network, channels: NDArray[np.integer]) -> Any:
         value = value.reshape(-1, value.shape[-1])[0]  # the same at every position
     masked = ops.where(keep, tensor, value)
     known = {id(tensor): masked, **{id(side): side for side in cut.sides}}
-    repaired = replay(graph.calls, known, scores)
+    repaired = replay(dependent_calls(graph, [cut.layer]), known, scores)
     agree = ops.equal(ops.argmax(scores, axis=-1), ops.argmax(repaired, axis=-1))
     agree = ops.expand_dims(agree, axis=-1)
     least = ops.min(scores, axis=-1, keepdims=True)  # argmax takes the first of equals: never N

@@ -7,6 +7,7 @@ where no convolution does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -143,32 +144,41 @@ def masked_layer(graph: Graph, name: str, where: str) -> Intervention:
     Raises
     ------
     NetworkError
-        When there is no such layer, or its output are the class scores.
+        When there is no such layer, or its output has no channels, or is the class scores.
     """
     calls = tuple(call for call in graph.calls if call.name == name)
     if not calls and name == FEATURES:
         calls = (features(graph, where),)
-    if not calls or calls[-1].output is graph.output:
-        problem = "the class scores" if calls else "no layer of that name"
-        names = ", ".join(call.name for call in graph.calls[-9:-1])
-        message = (
-            f"expected mask_layer to be {FEATURES} or a layer before the class scores; got "
-            f"{name!r}, {problem} ({where}); the last ones are {names}"
-        )
-        raise NetworkError(message)
-    return Intervention("mask", calls[0], calls)
+    if not calls:
+        problem = "no layer of that name"
+    elif calls[-1].output is graph.output:
+        problem = "the class scores"
+    elif not _has_channels(calls[0].output):
+        problem = "whose output has no channels"
+    else:
+        return Intervention("mask", calls[0], calls)
+    names = ", ".join(call.name for call in graph.calls[-9:-1])
+    message = (
+        f"expected mask_layer to be {FEATURES} or a layer before the class scores; got {name!r}, "
+        f"{problem} ({where}); the last ones are {names}"
+    )
+    raise NetworkError(message)
+
+
+def _has_channels(tensor: Any) -> bool:
+    """Return whether a tensor's last axis are channels: numbers of an image that may become 0."""
+    return len(tensor.shape) > 1 and "float" in str(tensor.dtype)
 
 
 def features(graph: Graph, where: str) -> Call:
-    """Return the call that gives the classifier its input: the last Dense, or the last convolution.
+    """Return the call that gives the classifier its input: the last Dense layer or convolution.
 
     Raises
     ------
     NetworkError
         When it is the network's input.
     """
-    classifiers = [call for call in graph.calls if call.kind == "Dense"]
-    classifiers = classifiers or [call for call in graph.calls if call.kind in PRUNABLE]
+    classifiers = [call for call in graph.calls if call.kind in PRUNABLE]
     source = classifiers[-1].inputs[0] if classifiers else None
     for call in graph.calls:
         if call.output is source:
@@ -250,7 +260,9 @@ def _zero(variable: Any, channels: NDArray[np.integer]) -> None:
     variable.assign(values)
 
 
-def check_choice(prune_layer: object, mask_layer: str | None, zero_at: str) -> None:
+def check_choice(
+    prune_layer: Sequence[str] | str | None, mask_layer: str | None, zero_at: str
+) -> None:
     """Refuse options that contradict each other.
 
     Raises
@@ -262,7 +274,8 @@ def check_choice(prune_layer: object, mask_layer: str | None, zero_at: str) -> N
         message = f"expected zero_at to be one of {', '.join(ZERO_AT)}; got {zero_at!r}"
         raise OptionError(message)
     if mask_layer is not None and (prune_layer is not None or zero_at != "conv"):
-        other = f"prune_layer {prune_layer!r}" if prune_layer is not None else "zero_at 'bn'"
+        names = prune_layer if isinstance(prune_layer, str) else ", ".join(prune_layer or ())
+        other = f"prune_layer {names!r}" if prune_layer is not None else "zero_at 'bn'"
         message = (
             f"expected either a layer to prune or one to mask; got mask_layer {mask_layer!r} and "
             f"{other}; leave one out"

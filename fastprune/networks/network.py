@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from fastprune.errors import NetworkError
 from fastprune.networks import loading
+from fastprune.networks.choosing import choose
 from fastprune.networks.classifier import check_shapes, flat
-from fastprune.networks.cuts import Cut, behind, choose
+from fastprune.networks.cuts import Cut, behind, branches
 from fastprune.networks.graph import Call, Graph, replay
 from fastprune.networks.tracing import trace
 from fastprune.runtime import backend
@@ -163,6 +164,7 @@ class Network:
             "prune_layer": self.cut.prune.name,
             "intervention": self.cut.intervention.how,
             "behind": len(behind(self.graph, self.cut)),
+            "branches": branches(self.graph, self.cut),
             "cut_layer": self.cut.layer.name,
             "input_shape": list(self.input_shape),
             "parameters": int(self.model.count_params()),
@@ -205,7 +207,7 @@ def load_network(
     OptionError
         When the options contradict each other.
     """
-    choice = {
+    choice: dict[str, Any] = {
         "prune_layer": prune_layer, "mask_layer": mask_layer, "zero_at": zero_at,
         "cut_layer": cut_layer,
     }  # fmt: skip

@@ -22,7 +22,7 @@ MEANINGS = {
     "l1": "L1 norm of the kernel, smallest first",
     "l2": "L2 norm of the kernel, smallest first",
     "fpgm": "sum of distances to the other kernels, smallest first",
-    "clp": "channel Lipschitz bound, largest first: largest singular value of the kernel, times the "
+    "clp": "channel Lipschitz bound, largest first: largest singular value of the kernel times the "
     "gain of the BatchNormalization behind",
     "oracle": "mean activation on a backdoored set minus that on clean validation images, largest "
     "first; no defender has it",

@@ -26,11 +26,6 @@ class NetworkInfo(Mapping[str, Any]):
         Channels of the prune layer.
     prune_layer, cut_layer : str
         Names of the layers; the first is the masked one of a mask.
-    intervention : {"weights", "weights+bn", "mask"}
-        What is zeroed: kernel and bias of the prune layer, gamma and beta of the normalization
-        behind it too, or its output.
-    behind : int
-        How many convolutions the prune layer's channels reach.
     input_shape : tuple of int
         Height, width and channels of an image.
     parameters : int
@@ -42,6 +37,10 @@ class NetworkInfo(Mapping[str, Any]):
     intervention : {"weights", "weights+bn", "mask"}
         How a channel is pruned: kernel and bias zeroed, the BatchNormalization behind them zeroed
         too, or the layer's output masked. Results that do not say it zeroed the weights.
+    behind : int
+        How many convolutions the prune layer's channels reach.
+    branches : tuple of str
+        Convolutions that feed the same cut in branches of their own.
 
     Examples
     --------
@@ -66,6 +65,7 @@ class NetworkInfo(Mapping[str, Any]):
     written_by: str
     intervention: str = "weights"
     behind: int = 0
+    branches: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> NetworkInfo:
@@ -75,12 +75,14 @@ class NetworkInfo(Mapping[str, Any]):
             for item in fields(cls)
             if item.name in content or item.default is MISSING
         }
-        return cls(**{**values, "input_shape": tuple(content["input_shape"])})
+        for name in ("input_shape", "branches"):
+            values[name] = tuple(content.get(name, ()))
+        return cls(**values)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as values that JSON knows, in the order of ``sweep.json``."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {**values, "input_shape": list(self.input_shape)}
+        return {**values, "input_shape": list(self.input_shape), "branches": list(self.branches)}
 
     def __getitem__(self, name: str) -> Any:
         return self.as_json()[name]

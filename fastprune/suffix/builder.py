@@ -66,12 +66,12 @@ class Start:
     @property
     def channels(self) -> int:
         """Channels of the prune layer."""
-        return self.where.shape[1]
+        return int(self.where.shape[1])
 
     @property
     def copies(self) -> int:
         """How often each channel lies in the cut tensor."""
-        return self.where.shape[0]
+        return int(self.where.shape[0])
 
     @property
     def positions(self) -> int:
@@ -183,7 +183,8 @@ class Builder:
             base[start : start + values.size] = values
         weights = aligned(self.n_weights)
         np.concatenate([*self.weights, weights[:0]], out=weights)
-        ends = [start + size for _, start, size, *_ in (*self.linear, *self.sides)]
+        ends = [one.start + one.size for one in self.linear]
+        ends += [start + size for _, start, size in self.sides]
         tables = Tables(
             shares=_table(self.shares),
             operations=_table(self.operations),

@@ -175,7 +175,8 @@ class KerasEngine:
             )
             found = np.empty((len(host), host.shape[-1]), bool)
             kernels.pairs_that_differ(host, other, found)
-        return found if self.is_plain else found[:, self.where].any(axis=1)
+        by_prune = found if self.is_plain else found[:, self.where].any(axis=1)
+        return np.asarray(by_prune, bool)
 
     @property
     def _flat(self) -> tuple[int, int]:

@@ -81,6 +81,12 @@ class Program:
     def __post_init__(self) -> None:
         check_program(self)
 
+    @property
+    def linear_places(self) -> list[tuple[int, int]]:
+        """Start and size of all that is linear in the cut, side tensors counted."""
+        sides = [(start, size) for _, start, size in self.sides]
+        return [(one.start, one.size) for one in self.linear] + sides
+
     def bases(
         self, images: int, pruned: NDArray[np.float32] | None, sides: Mapping[int, Any]
     ) -> NDArray[np.float32]:
@@ -162,7 +168,7 @@ def _ranges(program: Program) -> Iterator[Range]:
     arena, sizes = tables.base.size, tables.sizes
     yield "the scores", int(sizes.scores), int(sizes.scores) + int(sizes.classes), arena
     yield "what is linear in the cut", 0, int(sizes.linear), arena
-    for _, start, size, *_ in (*program.linear, *program.sides):
+    for start, size in program.linear_places:
         yield "a part of it", start, start + size, int(sizes.linear)
     for share in tables.shares.tolist():
         if share[columns.KIND] == operations.SHARE_COPY:

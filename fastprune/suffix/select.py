@@ -17,12 +17,13 @@ from fastprune.networks.network import Network
 from fastprune.runtime import backend
 from fastprune.suffix.builder import NotUnderstood
 from fastprune.suffix.compile import build, is_plain, linear_part
+from fastprune.suffix.elementwise import view
 from fastprune.suffix.engine import Engine, Steps
 from fastprune.suffix.incremental import IncrementalEngine
 from fastprune.suffix.keras_engine import KerasEngine
 from fastprune.suffix.mixed import MixedEngine
 from fastprune.suffix.program import Program
-from fastprune.suffix.translate import TRANSLATORS, view
+from fastprune.suffix.translate import TRANSLATORS
 
 ENGINES = ("auto", "incremental", "keras")
 

@@ -113,6 +113,16 @@ def operations_on_a_shortcut(x, n_classes):
 
 
 @kind(PATHS)
+def picked_by_a_shortcut(x, n_classes):
+    x = start(x)
+    y = layers.Dense(9)(layers.GlobalAveragePooling2D()(same(x, "relu")))
+    which = ops.expand_dims(ops.argmax(layers.GlobalMaxPooling2D()(x), axis=-1), -1)
+    y = layers.Concatenate()([ops.take_along_axis(y, which, axis=1), layers.ReLU()(y)])
+    positive = ops.greater(layers.Dense(10)(layers.GlobalMaxPooling2D()(x)), 0)
+    return softmax_of(ops.where(positive, y, 0.1 * y), n_classes)
+
+
+@kind(PATHS)
 def prelu_behind_a_sum(x, n_classes):
     x = start(x)
     x = layers.PReLU(shared_axes=[1, 2])(layers.Add()([x, same(x)]))

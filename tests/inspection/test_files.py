@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -65,10 +66,18 @@ def test_a_network(tmp_path, make_network, suffix):
         assert by_name[layer.name].output_shape == layer.output.shape[1:]
         assert by_name[layer.name].kind == type(layer).__name__
     cuts = [(cut.prune_layer, cut.cut_layer, cut.n_channels) for cut in found.cuts]
-    assert cuts == [("conv_1", "pool_1", 4), ("conv_3", "pool_3", 6)]
+    assert cuts == [
+        ("conv_1", "pool_1", 4), ("conv_3", "pool_3", 6), ("conv_4", "conv_4", 5),
+        ("fc_1", "activation_1", 8), ("fc_2", "activation_1", 8),
+    ]  # fmt: skip
+    assert [cut.engine for cut in found.cuts] == ["incremental"] * 5
+    # conv_4 is kept with fc_1, which leads around it; a unit of fc_1 as 2 x 8 values.
+    sizes = {cut.prune_layer: cut.bytes_per_image for cut in found.cuts}
+    pool, conv = (math.prod(by_name[name].output_shape) for name in ("pool_3", "conv_4"))
+    assert (sizes["conv_3"], sizes["conv_4"], sizes["fc_1"]) == (4 * pool, 4 * (conv + 8), 4 * 16)
     chosen = load_network(model).cut
-    assert cuts[-1][:2] == (chosen.prune.name, chosen.layer.name)
-    assert (found.beyond, found.refusal) == (("conv_4",), None)
+    assert found.prune_layer == chosen.prune.name == "conv_3"
+    assert (found.behind, found.branches, found.refusal) == (("conv_4",), (), None)
     assert (found.dead, found.not_finite) == ({}, {})
     assert "conv_3, 6 channels, cut at pool_3" in str(found)
 
@@ -100,7 +109,7 @@ def test_dead_units_elsewhere_and_weights_that_are_no_numbers(tmp_path, make_net
     assert found.dead == {"fc": (0, 8)}
     assert found.not_finite == {"conv_1/kernel": 2, "conv_1/bias": 1}
     assert "finite weights" in found.refusal
-    assert [cut.prune_layer for cut in found.cuts] == ["conv_1", "conv_2"]
+    assert [cut.prune_layer for cut in found.cuts] == ["conv_1", "conv_2", "fc"]
 
 
 def test_separable_convolutions_are_dead_by_their_pointwise_kernel(tmp_path):
@@ -152,7 +161,7 @@ def test_the_labs_files(lab):
         True, "Keras 2.3.1", "tensorflow",
     )  # fmt: skip
     assert (found.n_classes, found.parameters, found.dead) == (1283, 601_643, {})
-    last = found.cuts[-1]
+    last = next(cut for cut in found.cuts if cut.prune_layer == found.prune_layer)
     assert (last.prune_layer, last.cut_layer, last.n_channels) == ("conv_3", "pool_3", 60)
     published = {"ascending_2": 45, "ascending_4": 48, "ascending_10": 52, "ascending_30": 54,
                  "descending_2": 1, "descending_10": 2}  # fmt: skip

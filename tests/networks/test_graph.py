@@ -12,13 +12,14 @@ from keras import layers
 import fastprune
 from fastprune import reference
 from fastprune.errors import NetworkError
-from fastprune.networks.cuts import NAMED, _crossed
+from fastprune.networks.choosing import NAMED
+from fastprune.networks.cuts import _crossed
 from fastprune.networks.goodnet import make_goodnet
 from fastprune.networks.graph import Call, Graph
 from fastprune.networks.layer_kinds import TRAINING_ALONE
 from fastprune.networks.network import load_network
-from fastprune.networks.tracks import dependent_calls
 from fastprune.networks.tracing import trace
+from fastprune.networks.tracks import dependent_calls
 from fastprune.runtime.backend import to_numpy
 from fastprune.runtime.progress import FastpruneWarning
 from tests.helpers.plain import plain

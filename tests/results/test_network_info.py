@@ -12,7 +12,8 @@ from tests.helpers.results import network_info
 
 KEYS = [
     "path", "name", "n_classes", "n_channels", "prune_layer", "cut_layer", "input_shape",
-    "parameters", "fingerprint", "written_by", "intervention",
+    "parameters", "fingerprint", "written_by", "intervention", "behind",
+    "branches",
 ]  # fmt: skip
 """As ``sweep.json`` has them."""
 

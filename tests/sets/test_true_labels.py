@@ -104,7 +104,7 @@ def test_hits_of_every_class_of_clean_sets(model, lab, result):
 
 def test_the_table_has_robust_accuracy_where_it_is_known(result):
     lines = result.table(every_step=True).splitlines()
-    assert any("robust: in their true class" in line for line in lines)
+    assert any("robust: put in their true class" in line for line in lines)
     heads = [line for line in lines if line.split()[:1] == ["n_pruned"]]
     assert sum(line.count("robust G") for line in heads) == 3
     known = robustness(result, "striped")

@@ -1,4 +1,4 @@
-"""Every layer that can be pruned and some that are masked, of many networks, against the definition.
+"""Every layer of many networks that can be pruned, and some masked ones, against the definition.
 
 All engines say of every image at every step what plain Keras says of the network with channels
 zeroed; so do B′ and G.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import keras
@@ -19,6 +20,7 @@ from fastprune.errors import NetworkError, OptionError
 from fastprune.networks.cuts import candidates
 from fastprune.networks.goodnet import make_goodnet, make_repaired
 from fastprune.networks.network import Network, load_network
+from fastprune.networks.tracing import trace
 from fastprune.runtime import backend
 from fastprune.suffix import select
 from tests.helpers import oracle, zoo
@@ -67,11 +69,15 @@ def networks(whole: Network) -> Iterator[Network]:
         else:
             with pytest.raises(NetworkError, match="BatchNormalization with gamma and beta"):
                 whole.cut_at(prune_layer=layer, zero_at="bn")
-    before = [call for call in whole.graph.calls if call.output is not whole.graph.output]
+    before = [
+        call for call in whole.graph.calls
+        if call.output is not whole.graph.output and call.output.dtype == "float32"
+    ]  # fmt: skip
     names = sorted({call.name for call in before})
     own = [call.name for call in before if not isinstance(call.operation, keras.Layer)]
     random = np.random.default_rng(zlib.crc32(whole.name.encode()))
-    for layer in dict.fromkeys(["features", *own[:2], *random.choice(names, 2).tolist()]):
+    others = random.choice(names, 2 if whole.name in PATHS else 1).tolist()
+    for layer in dict.fromkeys(["features", *own[:2], *others]):
         yield whole.cut_at(mask_layer=layer)
 
 
@@ -105,10 +111,8 @@ def truth_of(network: Network, images: Any) -> oracle.Truth:
 def engines(network: Network) -> list[Any]:
     """Return all engines that can evaluate a network's suffix, each once."""
     found = [select.make_engine(network, "keras")]
-    try:
+    with suppress(OptionError):
         found.append(select.make_engine(network, "incremental"))
-    except OptionError:
-        pass
     with pytest.MonkeyPatch.context() as patch:  # no tail is light enough for compiled loops alone
         patch.setattr(select, "CACHED_WEIGHTS", -1)
         found.append(select.make_engine(network, "auto"))
@@ -185,7 +189,7 @@ CUTS = {
 
 
 def as_built(name: str) -> Any:
-    """Return a network of a kind with the weights that Keras gives it: where it is cut is enough."""
+    """Return a network of a kind as Keras makes it: enough to see where it is cut."""
     inputs = keras.Input(zoo.IMAGE)
     return keras.Model(inputs, KINDS[name].body(inputs, 10))
 
@@ -203,6 +207,21 @@ def test_the_cut_lies_as_far_behind_as_the_channels_stay_apart(name, layer):
 def test_the_image_itself_may_be_a_side_tensor():
     network = load_network(as_built("image_in_a_concatenation"), prune_layer=zoo.PRUNED)
     assert network.cut.sides == (network.graph.input,)
+
+
+@pytest.mark.parametrize("head", ["dense", "convolution"])
+def test_features_are_what_the_classifier_takes(head):
+    """A Dense layer of a gate is no classifier, though it may be the last Dense layer."""
+    inputs = keras.Input(zoo.IMAGE)
+    x = layers.Conv2D(6, 3, name="conv")(inputs)
+    gate = layers.Dense(6, "sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    x = layers.Multiply(name="gated")([x, gate])
+    if head == "dense":
+        x = layers.Dense(4)(layers.GlobalAveragePooling2D(name="gated_pool")(x))
+    else:
+        x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1, name="classifier")(x))
+    cut = load_network(keras.Model(inputs, x), mask_layer="features").cut
+    assert cut.prune.name == ("gated_pool" if head == "dense" else "gated")
 
 
 # What cannot be pruned or masked, and why.
@@ -259,6 +278,14 @@ def test_a_normalization_over_another_axis_is_no_channels_own():
 def test_layers_that_cannot_serve_are_named(options, match):
     with pytest.raises(NetworkError, match=match):
         load_network(twice(apart=True), **options)
+
+
+@pytest.mark.parametrize("kind", ["Argmax", "Greater"])
+def test_what_has_no_channels_is_not_masked(kind):
+    model = as_built("picked_by_a_shortcut")
+    (name,) = (call.name for call in trace(model).calls if call.kind == kind)
+    with pytest.raises(NetworkError, match=f"got '{name}', whose output has no channels"):
+        load_network(model, mask_layer=name)
 
 
 @pytest.mark.parametrize(

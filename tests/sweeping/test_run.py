@@ -193,7 +193,8 @@ def test_a_store_keeps_whole_cut_tensors_for_plain_keras(budget):
     store.append(Block(values, None, 2, pruned, (side,)))
     (found,) = store
     assert found.channels is None
-    for one, other in zip((found.values, found.pruned, *found.sides), (values, pruned, side), strict=True):
+    kept = (found.values, found.pruned, *found.sides)
+    for one, other in zip(kept, (values, pruned, side), strict=True):
         np.testing.assert_array_equal(one, other)
     store.close()
 

@@ -9,6 +9,7 @@ from itertools import groupby
 from fastprune.report.text.words import (
     PRIME,
     SCORES,
+    branch_lines,
     crossed,
     drop_words,
     layer_words,
@@ -51,7 +52,8 @@ def drops_table(result: SweepRecord) -> str:
     rows = result.drop_rows
     left = [(at.label, "never crossed" if at.step is None else str(at.step)) for at in rows]
     blocks = _blocks(result, ("X", "n_pruned"), left, [at.step for at in rows])
-    return "\n\n".join([f"{_title(result)}\n{drop_words(result)}", *blocks])
+    head = "\n".join([_title(result), drop_words(result), *branch_lines(result)])
+    return "\n\n".join([head, *blocks])
 
 
 def steps_table(result: SweepRecord) -> str:
@@ -75,7 +77,8 @@ def steps_table(result: SweepRecord) -> str:
         left.append((str(step), str(channel), activation, marks.get(step, "")))
     header = ("n_pruned", "channel", "activation", "X")
     blocks = _blocks(result, header, left, range(len(left)))
-    return "\n\n".join([f"{_title(result)}\n{drop_words(result)}", *blocks])
+    head = "\n".join([_title(result), drop_words(result), *branch_lines(result)])
+    return "\n\n".join([head, *blocks])
 
 
 def order_lines(result: SweepRecord) -> str:

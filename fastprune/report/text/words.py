@@ -39,7 +39,8 @@ def percent(share: float) -> str:
 CRITERIA = {
     "ascending": "ascending order", "descending": "descending order",
     "mean-abs": "mean |activation| order", "max": "max activation order", "apoz": "APoZ order",
-    "l1": "L1 norm order", "l2": "L2 norm order", "fpgm": "FPGM order", "clp": "CLP order",
+    "l1": "L1 norm order", "l2": "L2 norm order", "fpgm": "FPGM order",
+    "clp": "CLP order",
 }  # fmt: skip
 """What plots call the criteria that a defender may use."""
 
@@ -83,7 +84,19 @@ def layer_words(result: SweepRecord) -> str:
     """Return what is pruned and how: "60 channels of conv_3 (weights zeroed)"."""
     network = result.network
     how = INTERVENTIONS.get(network.intervention, plain(network.intervention))
-    return f"{result.n_channels} channels of {plain(network.prune_layer)} ({how})"
+    words = f"{result.n_channels} channels of {plain(network.prune_layer)} ({how})"
+    if network.behind:
+        words += f", {network.behind} convolution{'s' * (network.behind > 1)} behind"
+    return words
+
+
+def branch_lines(result: SweepRecord) -> list[str]:
+    """Return a line on the convolutions that feed the same cut in other branches, if any do."""
+    names = [plain(name, 40) for name in result.network.branches]
+    if not names:
+        return []
+    some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return [f"in other branches to the same cut: {some}; --mask-layer features prunes all of them"]
 
 
 def network_words(result: SweepRecord) -> str:
