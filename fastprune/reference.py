@@ -178,8 +178,8 @@ def criterion_order(
     Parameters
     ----------
     criterion : str
-        ``"descending"``, ``"mean-abs"``, ``"max"``, ``"apoz"``, ``"l1"``, ``"l2"``, ``"fpgm"`` or
-        ``"oracle"``; anything else is taken for ``"ascending"``.
+        ``"ascending"``, ``"descending"``, ``"mean-abs"``, ``"max"``, ``"apoz"``, ``"l1"``,
+        ``"l2"``, ``"fpgm"``, ``"clp"`` or ``"oracle"``.
     model : keras.Model
         The network B.
     prune_layer, cut_layer : str
@@ -190,6 +190,11 @@ def criterion_order(
     Returns
     -------
     ndarray of int64, shape (n_channels,)
+
+    Raises
+    ------
+    ValueError
+        When there is no such criterion.
     """
     import keras
 
@@ -199,8 +204,8 @@ def criterion_order(
         return np.asarray(values.reshape(-1, values.shape[-1]))
 
     layer = model.get_layer(prune_layer)
-    weights = layer.get_weights()[1 if type(layer).__name__ == "SeparableConv2D" else 0]
-    kernels = [weights[..., channel].astype(np.float64).ravel() for channel in range(layer.filters)]
+    matrices = _matrices(layer)
+    kernels = [matrix.ravel() for matrix in matrices]
     if criterion == "l1":
         found = [np.linalg.norm(kernel, 1) for kernel in kernels]
     elif criterion == "l2":
@@ -215,7 +220,35 @@ def criterion_order(
         found = [-np.mean(column == 0) for column in flat(images).T]
     elif criterion == "oracle":
         found = list(flat(images).mean(axis=0) - flat(backdoored).mean(axis=0))
-    else:
+    elif criterion == "clp":
+        norms = [one for one in model.layers if type(one).__name__ == "BatchNormalization"]
+        gains = [_gain(one) for one in norms if one.input is layer.output] or [np.ones(1)]
+        found = list(-np.abs(gains[0]) * [np.linalg.norm(matrix, 2) for matrix in matrices])
+    elif criterion in ("ascending", "descending"):
         sign = -1 if criterion == "descending" else 1
         found = list(sign * flat(images).mean(axis=0))
+    else:
+        message = f"expected a criterion; got {criterion!r}"
+        raise ValueError(message)
     return np.argsort(np.array(found), kind="stable")
+
+
+def _matrices(layer: Any) -> list[NDArray[np.float64]]:
+    """Return each channel's kernel as a matrix (inputs, height * width)."""
+    import keras
+
+    variable, axis = _variables(layer)[0]
+    values = keras.ops.convert_to_numpy(variable).astype(np.float64)
+    if axis is None:
+        values, axis = values.reshape(*values.shape[:2], 1, -1), 3
+    kernels = np.moveaxis(values, axis, 0)
+    return [np.moveaxis(one, -1, 0).reshape(one.shape[-1], -1) for one in kernels]
+
+
+def _gain(norm: Any) -> NDArray[np.float64]:
+    """Return by what a BatchNormalization multiplies each channel."""
+    import keras
+
+    variance = keras.ops.convert_to_numpy(norm.moving_variance).astype(np.float64)
+    gamma = keras.ops.convert_to_numpy(norm.gamma) if norm.scale else 1.0
+    return np.asarray(gamma / np.sqrt(variance + norm.epsilon))

@@ -16,6 +16,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,11 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 
+WHOLE = re.compile(r"^for .*?^done$|^[^\n]+$", re.MULTILINE | re.DOTALL)
+"""A command of a bash block: a loop as a whole, else a line."""
+FASTPRUNE = f'fastprune() {{ {shlex.quote(sys.executable)} -P -m fastprune "$@"; }}; '
+"""What a shell runs by that name, whatever is installed."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -66,7 +72,7 @@ def calls(block: Block) -> list[tuple[str, list[str]]]:
     """Return each command of a block with the lines that shall come of it."""
     body = re.sub(r"\s*\\\n\s*", " ", block.body)
     if block.kind == "bash":
-        lines = [line.split("  #")[0].strip() for line in body.splitlines()]
+        lines = [line.split("  #")[0].strip() for line in WHOLE.findall(body)]
         return [(line, []) for line in lines if line and not line.startswith("#")]
     found: list[tuple[str, list[str]]] = []
     for line in body.splitlines():
@@ -127,8 +133,9 @@ class Reader:
         assert not target, f"{where}: only fastprune's output goes to a file"
         assert words[0] != "fastprune", f"{where}: a command that runs without a shell"
         done = subprocess.run(
-            ["bash", "-ec", command], cwd=self.folder, capture_output=True, text=True, check=False
-        )
+            ["bash", "-ec", FASTPRUNE + command], cwd=self.folder, capture_output=True, text=True,
+            check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
         assert done.returncode == 0, f"{where}: {command}\n{done.stderr}"
         return done.stdout
 
@@ -232,6 +239,11 @@ def test_links_of_the_readme_lead_somewhere():
     links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_citation_is_of_this_version():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {fastprune.__version__}\n" in text
 
 
 @pytest.mark.parametrize(

@@ -29,3 +29,11 @@ def compute_side_by_side() -> None:
 
     if "tensorflow" not in sys.modules:
         os.environ.setdefault(ONE_CORE_A_CALL, "1")
+
+
+def compile_meanwhile() -> None:
+    """Have a sweep's loops compiled while Keras is imported, where this machine has none yet."""
+    if "tensorflow" not in sys.modules:
+        from fastprune.suffix.ahead import compile_ahead  # loads numba, which a sweep needs anyway
+
+        compile_ahead()

@@ -68,6 +68,8 @@ def _run(words: list[str], said: list[str]) -> int:
         arguments.prepare(arguments)  # what is wrong is told before the seconds that Keras takes
         if not getattr(arguments, "verify", True):
             keras_start.compute_side_by_side()
+        if hasattr(arguments, "verify") and getattr(arguments, "engine", None) != "keras":
+            keras_start.compile_meanwhile()
         keras_start.import_keras_quietly()
     status: int = arguments.run(arguments)
     sys.stdout.flush()

@@ -66,22 +66,6 @@ class Graph:
                 by_tensor.setdefault(tensor, []).append(call)
         return by_tensor
 
-    @cached_property
-    def crossings(self) -> frozenset[int]:
-        """The ``id`` of every tensor that all paths from `input` to `output` cross.
-
-        Every call lies on such a path, so that a path leads around a tensor if and only if one made
-        before it is read after it.
-        """
-        tensors = (self.input, *(call.output for call in self.calls))
-        last = {id(item): index for index, call in enumerate(self.calls, 1) for item in call.inputs}
-        crossed, reach = set(), 0
-        for index, tensor in enumerate(tensors):
-            if reach <= index:
-                crossed.add(id(tensor))
-            reach = max(reach, last.get(id(tensor), index))
-        return frozenset(crossed)
-
 
 def replay(calls: Iterable[Call], values: Mapping[int, Any], output: Any) -> Any:
     """Make calls again on other tensors.

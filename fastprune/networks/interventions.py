@@ -86,6 +86,16 @@ class Intervention:
         norm, last = readers[0].operation, len(self.prune.output.shape) - 1
         return norm if norm.axis in (-1, last) else None
 
+    def zeroable(self, graph: Graph) -> Call | None:
+        """Return the call of the BatchNormalization behind, if its gamma and beta can be zeroed.
+
+        They are for this layer alone, called once each: what other calls give would be zeroed too.
+        """
+        norm = self.normalization(graph)
+        behind = [call for call in graph.calls if norm is not None and call.operation is norm]
+        once = len(self.starts) == len(behind) == 1
+        return behind[0] if norm is not None and once and norm.scale and norm.center else None
+
     def gains(self, graph: Graph) -> NDArray[np.float64] | None:
         """Return by what the BatchNormalization behind scales each channel; None where none is."""
         norm = self.normalization(graph)
@@ -116,17 +126,14 @@ def pruned_layer(graph: Graph, call: Call, zero_at: str = "conv") -> Interventio
     calls = tuple(other for other in graph.calls if other.operation is call.operation)
     if zero_at == "conv":
         return Intervention("weights", call, calls)
-    plain = Intervention("weights", call, calls)
-    norm = plain.normalization(graph)
-    behind = [other for other in graph.calls if norm is not None and other.operation is norm]
-    once = len(calls) == len(behind) == 1  # what other calls give is zeroed by no other norm
-    if norm is None or not once or not (norm.scale and norm.center):
+    behind = Intervention("weights", call, calls).zeroable(graph)
+    if behind is None:
         message = (
             "expected a BatchNormalization with gamma and beta of its own behind the layer whose "
             f"channels are zeroed there; {call.name} has none; take zero_at='conv'"
         )
         raise NetworkError(message)
-    return Intervention("weights+bn", call, tuple(behind))
+    return Intervention("weights+bn", call, (behind,))
 
 
 def masked_layer(graph: Graph, name: str, where: str) -> Intervention:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastprune.runtime.numba_jit import compiled, inner
+from fastprune.runtime.numba_jit import compiled, inlined, inner
 from fastprune.suffix import columns
 from fastprune.suffix.decision import decide
 from fastprune.suffix.operations import SHARE_COPY, U, run
@@ -52,7 +52,7 @@ def make_gathered(inputs: int, lanes: int) -> Gathered:
     return Gathered(np.empty(size, np.uint64), factors, np.empty(size, np.bool_))
 
 
-@inner
+@inlined
 def bring_back(arenas, at, cut, image, channel, tables, shared):
     """Add one channel's share to every value that is linear in the cut activations of an image.
 
@@ -100,7 +100,7 @@ def bring_back_all(arenas, cut, channel, tables, shared, differs):
         differs[image] = bring_back(arenas, image, cut, U(image), U(channel), tables, shared)
 
 
-@inner
+@inlined
 def decide_steps(count, tables, workspace, tolerance, answers):
     """Run the program on the first `count` rows and write down the class of each."""
     run(count, tables, workspace)
@@ -121,22 +121,6 @@ def copy(rows, row, arenas, at, size):
     """
     for i in range(size):
         arenas[at, i] = rows[row, i]
-
-
-@inner
-def put(count, image, step, tables, workspace, tolerance, answers):
-    """Take down what is linear in the cut at a step; run the program when a batch is full.
-
-    Returns how many rows wait.
-    """
-    current = U(STEPS_PER_BATCH)
-    copy(workspace.arenas, current, workspace.arenas, count, tables.sizes.linear)
-    workspace.pairs[count, 0], workspace.pairs[count, 1] = image, step
-    count += U(1)
-    if count == current:
-        decide_steps(count, tables, workspace, tolerance, answers)
-        count = U(0)
-    return count
 
 
 @compiled
@@ -166,33 +150,32 @@ def sweep_images(cut, order, tables, workspace, tolerance, answers):
     arenas, classes, near_ties = workspace.arenas, answers.classes, answers.near_ties
     linear, current = tables.sizes.linear, U(STEPS_PER_BATCH)
     alike = cut.base.shape[0] == 1
-    for image in range(images):
-        for step in range(channels + 1):
-            classes[image, step] = -1
-    if alike:  # with every channel pruned all images look the same
-        copy(cut.base, U(0), arenas, U(0), linear)
-        workspace.pairs[0, 0], workspace.pairs[0, 1] = 0, channels
-        decide_steps(U(1), tables, workspace, tolerance, answers)
-        for image in range(1, images):
-            classes[image, channels] = classes[0, channels]
-            near_ties[image, channels] = near_ties[0, channels]
     count = U(0)
     for image in range(images):
         copy(cut.base, U(image) * U(not alike), arenas, current, linear)
-        if not alike:
-            count = put(count, image, channels, tables, workspace, tolerance, answers)
-        for step in range(channels - 1, -1, -1):
-            channel = order[step]
-            if cut.places[channel] >= 0 and bring_back(
-                arenas, current, cut, U(image), U(channel), tables, workspace.shared
-            ):
-                count = put(count, image, step, tables, workspace, tolerance, answers)
-    decide_steps(count, tables, workspace, tolerance, answers)
+        for step in range(channels, -1, -1):
+            classes[image, step] = -1
+            if step == channels:  # with every channel pruned all images may look the same
+                changes = not alike or image == 0
+            else:
+                channel = order[step]
+                changes = cut.places[channel] >= 0 and bring_back(
+                    arenas, current, cut, U(image), U(channel), tables, workspace.shared
+                )
+            if changes:
+                copy(arenas, current, arenas, count, linear)
+                workspace.pairs[count, 0], workspace.pairs[count, 1] = image, step
+                count += U(1)
+            # The one place where the program runs: each further one is compiled again, 1 s of 3.
+            if count == current or (step == 0 and image == images - 1):
+                decide_steps(count, tables, workspace, tolerance, answers)
+                count = U(0)
     for image in range(images):
-        for step in range(channels - 1, -1, -1):
+        for step in range(channels, -1, -1):
             if classes[image, step] < 0:
-                classes[image, step] = classes[image, step + 1]
-                near_ties[image, step] = near_ties[image, step + 1]
+                source, at = (0, channels) if step == channels else (image, step + 1)
+                classes[image, step] = classes[source, at]
+                near_ties[image, step] = near_ties[source, at]
 
 
 @compiled

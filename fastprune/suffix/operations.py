@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastprune.runtime.numba_jit import inner
+from fastprune.runtime.numba_jit import inlined, inner
 from fastprune.suffix import columns
 from fastprune.suffix.vectors import LANES, add_rows
 
@@ -152,7 +152,7 @@ def pointwise(arenas, at, weights, row):
             arenas[at, out + i] = arenas[at, source + i] * factor + offset
 
 
-@inner
+@inlined
 def run(count, tables, workspace):
     """Run the operations of a program one after another on the first `count` rows of the arenas."""
     arenas, operations = workspace.arenas, tables.operations

@@ -93,7 +93,10 @@ class SweepPlan:
             cut_layer=self.cut_layer,
         )  # fmt: skip
         if self.prune_layers == ALL:
-            layers = [cut.prune.name for cut in convolutions(first.graph)]
+            cuts = convolutions(first.graph)
+            if self.zero_at == "bn":  # those that have one behind
+                cuts = [cut for cut in cuts if cut.intervention.zeroable(first.graph)]
+            layers = [cut.prune.name for cut in cuts]
         elif len(layers) == 1:
             return [first]
         return [first.cut_at(prune_layer=layer, zero_at=self.zero_at) for layer in layers]

@@ -183,7 +183,7 @@ def test_orders_are_those_of_plain_keras(body, rank_on, warned):
     # What is counted is what the order says, whichever criterion made it.
     for result in results[2:]:
         pruned = reference.classes(model, "prune_me", result.order[:3], bad)
-        assert result.sets["bd"].counts.hits[3] == np.sum(pruned == 0), result.order_name
+        assert result.sets["bd"].counts.hits[3] == np.sum(pruned == target), result.order_name
 
 
 def clp_bounds(model, name):

@@ -13,7 +13,7 @@ import fastprune
 from fastprune.cli.main import main
 from fastprune.errors import FaultError, NetworkError
 from fastprune.networks.network import load_network
-from fastprune.suffix import columns, operations, select, translate
+from fastprune.suffix import columns, elementwise, operations, select, translate
 from fastprune.suffix import program as program_module
 from fastprune.suffix.compile import build
 from fastprune.suffix.engine import Block
@@ -46,7 +46,7 @@ def a_set(count=40, seed=1):
 def translate_tanh_as_sigmoid(monkeypatch):
     """The loops themselves stay: what is compiled here is kept on disk."""
     wrong = SimpleNamespace(**{**vars(operations), "TANH": operations.SIGMOID})
-    monkeypatch.setattr(translate, "operations", wrong)
+    monkeypatch.setattr(elementwise, "operations", wrong)
 
 
 @pytest.mark.slow

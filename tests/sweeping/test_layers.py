@@ -160,7 +160,7 @@ def test_little_memory_parts_the_layers_and_changes_no_count(
     monkeypatch.setattr(
         CutStore, "_to_disk", lambda self, kept: (spilled.append(kept), to_disk(self, kept))[1]
     )
-    monkeypatch.setattr("fastprune.sweeping.plan.machine.parse_size", lambda _: 4000)
+    monkeypatch.setattr("fastprune.sweeping.options.machine.parse_size", lambda _: 4000)
     found = fastprune.sweep_layers(model, prune_layers=["inner", "prune_me"], **sets)
     assert sum(prefix_calls) == 2 * sum(SIZES.values())
     assert {kept.has_pruned for kept in spilled} == {True, False}

@@ -222,7 +222,7 @@ def test_a_budget_changes_no_count(model, sets, monkeypatch):
     monkeypatch.setattr(
         CutStore, "_to_disk", lambda self, values: (spilled.append(1), to_disk(self, values))[1]
     )
-    monkeypatch.setattr("fastprune.sweeping.plan.machine.parse_size", lambda _: 4000)
+    monkeypatch.setattr("fastprune.sweeping.options.machine.parse_size", lambda _: 4000)
     for engine in ("auto", "keras"):
         small = fastprune.sweep(model, cut_layer="cut_here", engine=engine, **sets)
         assert spilled
@@ -234,7 +234,7 @@ def test_a_budget_changes_no_count(model, sets, monkeypatch):
         monkeypatch.setattr(
             CutStore, "_to_disk", lambda self, values: (spilled.append(1), to_disk(self, values))[1]
         )
-        monkeypatch.setattr("fastprune.sweeping.plan.machine.parse_size", lambda _: 4000)
+        monkeypatch.setattr("fastprune.sweeping.options.machine.parse_size", lambda _: 4000)
 
 
 @pytest.mark.slow
