@@ -14,7 +14,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
 """A progress bar, which is nothing without its kernel."""
-COLOURS = 64
+COLOURS = 56
 """Of a picture that is kept: plots have few."""
 
 

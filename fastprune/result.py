@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class SweepResult(SweepRecord):
         OutputError
             When the folder or the figures cannot be written, or the folder holds other files.
         """
-        drawn = drawing.drawers(self) if plots else None
+        drawn = partial(drawing.begun, self) if plots else None
         return results_folder.save(
             self, folder, network=self.loaded_network, plots=drawn, force=force
         )

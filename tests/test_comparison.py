@@ -278,7 +278,7 @@ def test_an_order_has_the_same_colour_in_every_comparison(results):
     assert order_tints(["l1"])["l1"] == result_looks(several)[2][0]
     assert result_looks(several)[0] == (0, "-")
     assert order_tints([f"random:{seed}" for seed in range(4)]) == {
-        f"random:{seed}": 8 + seed for seed in range(4)
+        f"random:{seed}": 9 + seed for seed in range(4)
     }
     assert len(set(order_tints([f"random:{4 * seed}" for seed in range(9)]).values())) == 9
     assert len(set(result_looks(alone))) == 2

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from fastprune.runtime.quiet_keras import LEVEL, import_keras
+
+UNUSED = ("IPython", "matplotlib", "pandas")
+"""What Keras imports where it is installed, for functions that no command calls: 0.5 s of its 2.4,
+and 59 MB. What draws imports matplotlib later."""
 
 
 def import_keras_quietly() -> None:
@@ -16,24 +22,51 @@ def import_keras_quietly() -> None:
     OptionError
         When one of them cannot be imported.
     """
-    import_keras()
+    with _without(UNUSED):
+        import_keras()
     os.environ.setdefault(LEVEL, "3")
 
 
-def compute_side_by_side() -> None:
-    """Have each call of TensorFlow take one core, where nothing but a sweep will call it.
+def start_for_sweep(*, engine: str, verify: bool, plots: bool) -> None:
+    """Import Keras for a sweep alone, and have done meanwhile what another process can do.
 
-    Plain Keras, which ``--verify`` runs, wants all cores for a call.
+    Where TensorFlow is imported already, this is a part of a longer program: it only imports Keras.
+
+    Parameters
+    ----------
+    engine : str
+        As for the sweep: loops are compiled for all but ``keras``, where this machine has none yet.
+    verify : bool
+        Whether plain Keras is run, which wants all cores for a call; otherwise each call of
+        TensorFlow takes one.
+    plots : bool
+        Whether plots are drawn: in another process, while this one makes B′ and G.
     """
-    from fastprune.runtime.backend import ONE_CORE_A_CALL  # loads NumPy
+    if "tensorflow" in sys.modules:
+        import_keras_quietly()
+        return
+    if not verify:
+        from fastprune.runtime.backend import ONE_CORE_A_CALL  # loads NumPy
 
-    if "tensorflow" not in sys.modules:
         os.environ.setdefault(ONE_CORE_A_CALL, "1")
-
-
-def compile_meanwhile() -> None:
-    """Have a sweep's loops compiled while Keras is imported, where this machine has none yet."""
-    if "tensorflow" not in sys.modules:
+    if engine != "keras":
         from fastprune.suffix.ahead import compile_ahead  # loads numba, which a sweep needs anyway
 
         compile_ahead()
+    import_keras_quietly()
+    if plots:
+        from fastprune.report.plots import artist
+
+        artist.start()
+
+
+@contextmanager
+def _without(names: Sequence[str]) -> Iterator[None]:
+    """Let modules that are not imported yet be as if they were not installed, for a while."""
+    missing = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type]  # None: see importlib
+    try:
+        yield
+    finally:
+        for name in missing:
+            del sys.modules[name]

@@ -66,11 +66,13 @@ def _run(words: list[str], said: list[str]) -> int:
         arguments.progress |= sys.stderr.isatty()  # a bar is nothing for a file or a script
     if arguments.needs_keras:
         arguments.prepare(arguments)  # what is wrong is told before the seconds that Keras takes
-        if not getattr(arguments, "verify", True):
-            keras_start.compute_side_by_side()
-        if hasattr(arguments, "verify") and getattr(arguments, "engine", None) != "keras":
-            keras_start.compile_meanwhile()
-        keras_start.import_keras_quietly()
+        if hasattr(arguments, "verify"):
+            keras_start.start_for_sweep(
+                engine=getattr(arguments, "engine", "auto"), verify=bool(arguments.verify),
+                plots=not getattr(arguments, "no_plots", False),
+            )  # fmt: skip
+        else:
+            keras_start.import_keras_quietly()
     status: int = arguments.run(arguments)
     sys.stdout.flush()
     return status or int(bool(said) and getattr(arguments, "strict", False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,7 +20,13 @@ from fastprune.export.trackers import named_metrics
 from fastprune.files.atomic import whole_file
 from fastprune.files.csv_files import write_rows
 from fastprune.files.whole_folder import whole_folder
-from fastprune.networks.goodnet import make_repaired, save_goodnet, save_repaired
+from fastprune.networks.goodnet import (
+    make_repaired,
+    save_goodnet,
+    save_repaired,
+    scores_of,
+    traced_copy,
+)
 from fastprune.networks.network import Network
 from fastprune.results.record import SweepRecord
 
@@ -28,8 +35,8 @@ LABEL_FILE = "class_hits.npz"
 SAMPLE_FILE = "samples.npz"
 """A few images of every set."""
 
-Plots: TypeAlias = Mapping[tuple[str, ...], Callable[[Path], Any]]
-"""The files of every plot, and what draws it into a folder."""
+Plots: TypeAlias = Callable[[Path], AbstractContextManager[Mapping[tuple[str, ...], Callable[[], Any]]]]
+"""Begins to draw plots into a folder; gives the files of each, and what waits for them."""
 
 
 def save(
@@ -50,8 +57,8 @@ def save(
         The results directory.
     network : callable
         Gives the network that was swept; asked for where a drop is crossed.
-    plots : mapping of tuple of str to callable, optional
-        The files of every plot, and what draws it into a folder.
+    plots : callable, optional
+        Begins to draw: see :data:`Plots`.
     force : bool
         Whether the folder may hold files that no earlier run wrote.
     """
@@ -78,10 +85,11 @@ def write(
     if by_label := _label_arrays(result):
         with missing.spared(LABEL_FILE):
             _write_arrays(by_label, staging / LABEL_FILE)
-    _write_networks(result, network, staging, missing)
-    for names, draw in (plots or {}).items():
-        with missing.spared(*names):
-            draw(staging)
+    with nullcontext({}) if plots is None else plots(staging) as begun:
+        _write_networks(result, network, staging, missing)
+        for names, finish in begun.items():
+            with missing.spared(*names):
+                finish()
     files = sorted(item.name for item in staging.iterdir())
     lacks = {"left_out": missing.left_out, "failed": missing.failed}
     _write_json({**as_json(result), "files": files, **lacks}, staging / "sweep.json")
@@ -179,15 +187,20 @@ def _write_networks(
     if not crossed:
         return
     loaded = network()
+    graph, own = traced_copy(loaded), scores_of(loaded.model, images).argmax(axis=1)
     for at in crossed:
         channels = result.order[: at.step]
         first, second = (f"{at.repaired_name}{suffix}" for suffix in (".keras", ".h5"))
         third = f"{at.goodnet_name}.keras"
         with missing.spared(first, second, third):
             repaired = make_repaired(loaded, channels)
+            scores = scores_of(repaired, images)
             with missing.spared(first):
-                save_repaired(repaired, staging / first, images)
+                save_repaired(repaired, staging / first, images, scores)
             with missing.spared(second, instead=first):
-                save_repaired(repaired, staging / second, images)
+                save_repaired(repaired, staging / second, images, scores)
             with missing.spared(third):
-                save_goodnet(loaded, channels, repaired, staging / third, images)
+                save_goodnet(
+                    loaded, channels, repaired, staging / third, images,
+                    classes=(own, scores.argmax(axis=1)), graph=graph,
+                )  # fmt: skip

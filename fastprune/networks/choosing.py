@@ -125,6 +125,7 @@ def _named(graph: Graph, cut_layer: str, where: str, zero_at: str) -> Cut:
     found = [
         at
         for cut in candidates(graph)
+        if zero_at == "conv" or cut.intervention.zeroable(graph)
         for at in cuts_of(graph, pruned_layer(graph, cut.prune, zero_at))
         if not at.sides
     ]

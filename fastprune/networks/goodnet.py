@@ -99,7 +99,14 @@ def _with_rescaling(network: Network, channels: NDArray[np.integer]) -> Any:
     return _finalized(model)
 
 
-def make_goodnet(network: Network, channels: NDArray[np.integer]) -> Any:
+def traced_copy(network: Network) -> Graph:
+    """Return a copy of B as a graph, on which any number of G can be made."""
+    return trace(_copy(network))
+
+
+def make_goodnet(
+    network: Network, channels: NDArray[np.integer], graph: Graph | None = None
+) -> Any:
     """Make G: B's class where B and B′ agree, class N where they don't.
 
     Parameters
@@ -108,6 +115,9 @@ def make_goodnet(network: Network, channels: NDArray[np.integer]) -> Any:
         B; left as it is.
     channels : ndarray of int, shape (n_pruned,)
         Channels that B′ has zeroed.
+    graph : Graph, optional
+        What :func:`traced_copy` gives, where several G are made and need not have layers of their
+        own.
 
     Returns
     -------
@@ -121,7 +131,7 @@ def make_goodnet(network: Network, channels: NDArray[np.integer]) -> Any:
     import keras
 
     ops = keras.ops
-    graph = trace(_copy(network))
+    graph = traced_copy(network) if graph is None else graph
     cut = choose(graph, network.where, **network.cut.choice)
     tensor, scores = cut.layer.output, graph.output
     keep = np.ones(tensor.shape[-1], bool)
@@ -156,8 +166,12 @@ def scores_inside(graph: Graph) -> tuple[Any, Any] | None:
     return None
 
 
-def save_repaired(model: Any, path: Path, images: NDArray[np.float32]) -> None:
+def save_repaired(
+    model: Any, path: Path, images: NDArray[np.float32], scores: NDArray[np.float32] | None = None
+) -> None:
     """Save B′ in the format that `path` names; read it back and compare it on `images`.
+
+    `scores` are B′'s of these, where they are known.
 
     Raises
     ------
@@ -174,7 +188,7 @@ def save_repaired(model: Any, path: Path, images: NDArray[np.float32]) -> None:
             kinds = ", ".join(sorted({type(one).__name__ for one in operations}))
             message = f".h5 cannot hold calls of keras.ops ({kinds})"
             raise FormatError(message)
-    _save(model, path, scores_of(model, images), images)
+    _save(model, path, scores_of(model, images) if scores is None else scores, images)
 
 
 def save_goodnet(
@@ -183,17 +197,25 @@ def save_goodnet(
     repaired: Any,
     path: Path,
     images: NDArray[np.float32],
+    *,
+    classes: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+    graph: Graph | None = None,
 ) -> None:
     """Save G as a ``.keras`` file; read it back and compare it with B and `repaired` on `images`.
+
+    `classes` are those of B and of `repaired`, where they are known; for `graph` see
+    :func:`make_goodnet`.
 
     Raises
     ------
     OutputError
         When the file cannot be written, or does not predict what B and B′ together do.
     """
-    goodnet = make_goodnet(network, channels)
+    goodnet = make_goodnet(network, channels, graph)
     scores = scores_of(goodnet, images)
-    first, second = (scores_of(one, images).argmax(axis=1) for one in (network.model, repaired))
+    first, second = classes or (
+        scores_of(one, images).argmax(axis=1) for one in (network.model, repaired)
+    )
     expected = np.where(first == second, first, network.n_classes)
     if not np.array_equal(scores.argmax(axis=1), expected):
         message = f"expected G to agree with B and B′; it does not ({path}); keep B and B′ instead"

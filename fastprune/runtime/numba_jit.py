@@ -18,7 +18,7 @@ from typing import Any
 import numba
 from numba.core.caching import FunctionCache
 
-from fastprune.runtime import apart
+from fastprune.runtime.compiling import Loop, is_compiled_apart
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -74,7 +74,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
     def load_overload(self, types: Any, target_context: Any) -> Any:
         """Load machine code; where another process is making it, as soon as it is there."""
         while True:
-            waiting = apart.is_compiled_apart(self._py_func, types)
+            waiting = is_compiled_apart(self._py_func, types)
             found = super().load_overload(types, target_context)
             if found is not None or not waiting:
                 return found
@@ -86,7 +86,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         return self._cache_file.load(key) is not None
 
 
-def uncompiled(calls: Iterable[tuple[Any, tuple[Any, ...]]]) -> list[apart.Loop]:
+def uncompiled(calls: Iterable[tuple[Any, tuple[Any, ...]]]) -> list[Loop]:
     """Return the loops among some, given with arguments, whose machine code is not on disk."""
     found = []
     for loop, arguments in calls:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastprune.runtime import apart, machine
+from fastprune.runtime import machine
+from fastprune.runtime.compiling import compile_apart
 from fastprune.runtime.numba_jit import uncompiled
 from fastprune.suffix import kernels
 from fastprune.suffix.tables import Answers, Cut, Sizes, Tables
@@ -17,7 +18,7 @@ def compile_ahead() -> None:
     one.
     """
     if machine.cores() > 1:
-        apart.compile_apart(uncompiled(CALLS))
+        compile_apart(uncompiled(CALLS))
 
 
 def _tables() -> Tables:

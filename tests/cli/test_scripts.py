@@ -133,7 +133,7 @@ def test_a_backend_that_is_missing(monkeypatch, capsys):
 def test_a_disagreement_with_keras_ends_with_1(files, monkeypatch, capsys, tmp_path):
     from fastprune import reference
 
-    monkeypatch.setattr(reference, "classes", lambda *a: np.full(len(a[3]), -1))
+    monkeypatch.setattr(reference, "classes", lambda *a, **_: np.full(len(a[3]), -1))
     assert run(*sweep(files, "--verify", "1", "--quiet", "--out", tmp_path / "r")) == 1
     assert "expected the classes of plain Keras" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()

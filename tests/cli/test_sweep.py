@@ -21,7 +21,8 @@ def test_sweep_prints_the_drops_and_writes_the_results(run, files, tmp_path):
     status, out, err = run(*sweep_of(files, "--verify", "3"))
     assert (status, err) == (0, "")
     head = [line for line in out.splitlines() if "6 channels of conv_3" in line]
-    assert head == ["b, ascending order: 6 channels of conv_3 (weights zeroed)"]
+    told = "b, ascending order: 6 channels of conv_3 (weights zeroed), 1 convolution behind"
+    assert head == [told]
     assert "cut at pool_3, 7 classes, engine incremental" in out
     assert "verified with plain Keras" in out
     assert out.endswith("results in results\n")
@@ -99,7 +100,7 @@ def test_true_labels_and_pairs(run, files, write_set):
         (("--true-label", f"x={few}"), "there is bd"),
         (("--true-label", "bd=none.h5"), "no such file"),
         (("--order", "oracle:x"), "got 'x'; there is bd"),
-        (("--order", "upward"), "fpgm, oracle, random:SEED"),
+        (("--order", "upward"), "clp, oracle, random:SEED"),
     ):
         status, out, err = run(*sweep_of(files, *wrong))
         assert (status, out, err.count("\n")) == (2, "", 1)

@@ -30,11 +30,11 @@ HUES = {
 TINTS = {
     "light": (
         "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#332288", "#882255",
-        "#8A8A8A", "#999933", "#8C564B", "#117733",
+        "#44AA99", "#8A8A8A", "#999933", "#8C564B", "#117733",
     ),
     "dark": (
         "#5AB0F0", "#FF8B45", "#2FCB9C", "#F0A0CC", "#A9DDF8", "#F7C64F", "#A99BF5", "#E377B0",
-        "#B8B8B8", "#C9C96A", "#D08C7A", "#6BBF7F",
+        "#7FD6C8", "#B8B8B8", "#C9C96A", "#D08C7A", "#6BBF7F",
     ),
 }  # fmt: skip
 """Colours of results side by side, by theme, from Okabe and Ito's and P. Tol's palettes."""
