@@ -14,8 +14,8 @@ from fastprune.export.comparison_folder import comparison_json, save_comparison
 from fastprune.export.run_files import noted
 from fastprune.report.html.assets import write_html
 from fastprune.report.html.comparison_page import comparison_page
+from fastprune.report.plots import artist
 from fastprune.report.plots.comparison import comparison_drawers, comparison_figure
-from fastprune.report.plots.drawing import begun
 from fastprune.report.text.comparison import compare_table
 from fastprune.report.text.paper import comparison_tables, written
 from fastprune.result import SweepResult
@@ -130,7 +130,7 @@ class Comparison(ComparisonRecord):
         below = None if orders is None else {
             name: partial(
                 results_folder.write, result, network=result.loaded_network,
-                plots=partial(begun, result) if plots else None,
+                plots=partial(artist.begun, result) if plots else None,
             )
             for name, result in orders.items()
         }  # fmt: skip

@@ -18,7 +18,7 @@ from fastprune.networks.network import Network, load_network
 from fastprune.report.html.assets import write_html
 from fastprune.report.html.notebook import sweep_html
 from fastprune.report.html.sweep_page import page as sweep_page
-from fastprune.report.plots import drawing
+from fastprune.report.plots import artist, drawing
 from fastprune.report.text.paper import sweep_tables, written
 from fastprune.report.text.tables import drops_table, steps_table
 from fastprune.results.record import SweepRecord
@@ -75,7 +75,7 @@ class SweepResult(SweepRecord):
         OutputError
             When the folder or the figures cannot be written, or the folder holds other files.
         """
-        drawn = partial(drawing.begun, self) if plots else None
+        drawn = partial(artist.begun, self) if plots else None
         return results_folder.save(
             self, folder, network=self.loaded_network, plots=drawn, force=force
         )

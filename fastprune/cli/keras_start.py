@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from fastprune.runtime.quiet_keras import LEVEL, import_keras
+from fastprune.runtime.quiet_keras import LEVEL, import_keras, uncollected
 
 UNUSED = ("IPython", "matplotlib", "pandas")
 """What Keras imports where it is installed, for functions that no command calls: 0.5 s of its 2.4,
@@ -22,6 +24,9 @@ def import_keras_quietly() -> None:
     OptionError
         When one of them cannot be imported.
     """
+    if "tensorflow" not in sys.modules:
+        # At its end Python looks through all objects for garbage several times, 0.6 s in vain.
+        atexit.register(gc.freeze)
     with _without(UNUSED):
         import_keras()
     os.environ.setdefault(LEVEL, "3")
@@ -50,8 +55,8 @@ def start_for_sweep(*, engine: str, verify: bool, plots: bool) -> None:
 
         os.environ.setdefault(ONE_CORE_A_CALL, "1")
     if engine != "keras":
-        from fastprune.suffix.ahead import compile_ahead  # loads numba, which a sweep needs anyway
-
+        with uncollected():
+            from fastprune.suffix.ahead import compile_ahead  # loads numba, which it needs anyway
         compile_ahead()
     import_keras_quietly()
     if plots:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -35,8 +36,10 @@ LABEL_FILE = "class_hits.npz"
 SAMPLE_FILE = "samples.npz"
 """A few images of every set."""
 
-Plots: TypeAlias = Callable[[Path], AbstractContextManager[Mapping[tuple[str, ...], Callable[[], Any]]]]
-"""Begins to draw plots into a folder; gives the files of each, and what waits for them."""
+Begun: TypeAlias = Mapping[tuple[str, ...], Callable[[], Any]]
+"""The files of every plot, and what waits until they are drawn."""
+Plots: TypeAlias = Callable[[Path], AbstractContextManager[Begun]]
+"""Begins to draw plots into a folder."""
 
 
 def save(
@@ -85,7 +88,8 @@ def write(
     if by_label := _label_arrays(result):
         with missing.spared(LABEL_FILE):
             _write_arrays(by_label, staging / LABEL_FILE)
-    with nullcontext({}) if plots is None else plots(staging) as begun:
+    nothing: Begun = {}
+    with nullcontext(nothing) if plots is None else plots(staging) as begun:
         _write_networks(result, network, staging, missing)
         for names, finish in begun.items():
             with missing.spared(*names):
@@ -187,7 +191,7 @@ def _write_networks(
     if not crossed:
         return
     loaded = network()
-    graph, own = traced_copy(loaded), scores_of(loaded.model, images).argmax(axis=1)
+    of_b = cache(lambda: (traced_copy(loaded), scores_of(loaded.model, images).argmax(axis=1)))
     for at in crossed:
         channels = result.order[: at.step]
         first, second = (f"{at.repaired_name}{suffix}" for suffix in (".keras", ".h5"))
@@ -200,6 +204,7 @@ def _write_networks(
             with missing.spared(second, instead=first):
                 save_repaired(repaired, staging / second, images, scores)
             with missing.spared(third):
+                graph, own = of_b()
                 save_goodnet(
                     loaded, channels, repaired, staging / third, images,
                     classes=(own, scores.argmax(axis=1)), graph=graph,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,12 @@ from fastprune.files.atomic import whole_file
 from fastprune.networks.choosing import choose
 from fastprune.networks.graph import Call, Graph, replay
 from fastprune.networks.interventions import zero_normalization, zero_weights
+from fastprune.networks.naming import name_apart, own_operations, untaken
 from fastprune.networks.network import Network, pruned_track
 from fastprune.networks.process_wide import without_talk_of_formats
 from fastprune.networks.tracing import trace
 from fastprune.networks.tracks import dependent_calls
 from fastprune.runtime import backend
-
-OWN = "goodnet_"
-"""How the names of G's own operations begin."""
 
 MASK = "pruning_mask"
 """Name of the layer that masks channels in a B′ where no kernel can."""
@@ -86,7 +83,7 @@ def _with_rescaling(network: Network, channels: NDArray[np.integer]) -> Any:
     masked = network.cut.intervention.prune
     factors = np.ones(masked.output.shape[-1])
     factors[channels] = 0
-    name = _untaken(MASK, {call.name for call in network.graph.calls})
+    name = untaken(MASK, {call.name for call in network.graph.calls})
     layer = keras.layers.Rescaling(factors.tolist(), name=name)
 
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
@@ -126,7 +123,8 @@ def make_goodnet(
         smallest one for class N, else 0 for B's classes and 1 for class N. Its argmax is G's class.
         Layers of B and operations of ``keras.ops`` alone: plain Keras loads it. The prefix is
         computed once for both; B′ is B with the pruned channels held at their value at the cut.
-        Names of B's layers are B's; those of G's own operations begin with :data:`OWN`.
+        Names of B's layers are B's; those of G's own operations begin with
+        :data:`~fastprune.networks.naming.OWN`.
     """
     import keras
 
@@ -150,7 +148,7 @@ def make_goodnet(
     parts = [ops.where(agree, scores, 0.0), ops.where(agree, least, 1.0)]
     output = ops.concatenate(parts, axis=-1)
     taken = {graph.input.name, *(call.name for call in graph.calls)}
-    _name_apart(_own_operations(graph, output), taken)
+    name_apart(own_operations(graph, output), taken)
     return keras.Model(graph.input, output, name=f"{network.model.name}_goodnet")
 
 
@@ -273,41 +271,3 @@ def _finalized(model: Any) -> Any:
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()
     return model
-
-
-def _own_operations(graph: Graph, output: Any) -> list[Any]:
-    """Return the operations behind a graph's tensors that make `output`, the first ones first.
-
-    ``keras.Function(inputs, output).operations`` would be the same with newer releases of Keras;
-    3.12 refuses inputs in the middle of a network. Layers of B that run twice are B's.
-    """
-    made: list[Any] = []
-    theirs = {id(call.operation) for call in graph.calls}
-    seen = {id(graph.input), *(id(call.output) for call in graph.calls)}
-    waiting = [output]
-    while waiting:
-        tensor = waiting.pop()
-        if id(tensor) not in seen:
-            seen.add(id(tensor))
-            operation, node, _ = tensor._keras_history
-            if id(operation) not in theirs:
-                made.append(operation)
-            waiting += reversed(operation._inbound_nodes[node].input_tensors)
-    return made[::-1]
-
-
-def _name_apart(operations: list[Any], taken: set[str]) -> None:
-    """Name operations anew, none of them as in `taken`.
-
-    Keras numbers them by itself as ``where``, ``concatenate`` …, and refuses a network that has a
-    name twice; it calls layers so as well.
-    """
-    for operation in operations:
-        operation.name = _untaken(f"{OWN}{type(operation).__name__.lower()}", taken)
-        taken.add(operation.name)
-
-
-def _untaken(stem: str, taken: set[str]) -> str:
-    """Return a name that is not taken: the stem, or the stem and a number."""
-    names = (f"{stem}_{index}" if index else stem for index in itertools.count())
-    return next(name for name in names if name not in taken)

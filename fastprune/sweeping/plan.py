@@ -88,15 +88,17 @@ class SweepPlan:
         layers: Sequence[str | None] = [None]
         if self.prune_layers is not None and self.prune_layers != ALL:
             layers = list(self.prune_layers)
+        zero_at = "conv" if self.prune_layers == ALL else self.zero_at
         first = load_network(
-            source, prune_layer=layers[0], mask_layer=self.mask_layer, zero_at=self.zero_at,
+            source, prune_layer=layers[0], mask_layer=self.mask_layer, zero_at=zero_at,
             cut_layer=self.cut_layer,
         )  # fmt: skip
         if self.prune_layers == ALL:
             cuts = convolutions(first.graph)
-            if self.zero_at == "bn":  # those that have one behind
-                cuts = [cut for cut in cuts if cut.intervention.zeroable(first.graph)]
-            layers = [cut.prune.name for cut in cuts]
+            having = [cut for cut in cuts if cut.intervention.zeroable(first.graph)]
+            # Where none has a normalization to zero, the first one is told of.
+            chosen = (having or cuts[:1]) if self.zero_at == "bn" else cuts
+            layers = [cut.prune.name for cut in chosen]
         elif len(layers) == 1:
             return [first]
         return [first.cut_at(prune_layer=layer, zero_at=self.zero_at) for layer in layers]

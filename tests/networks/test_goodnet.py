@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 from fastprune.errors import OutputError
-from fastprune.networks import goodnet
+from fastprune.networks import goodnet, naming
 from fastprune.networks.goodnet import make_goodnet, make_repaired, save_goodnet, save_repaired
 from fastprune.networks.loading import load_model
 from fastprune.networks.network import load_network
@@ -184,7 +184,7 @@ def test_goodnet_keeps_the_names_of_the_badnet_and_takes_others(make_images, kin
     own = [one.name for one in made.operations if not isinstance(one, layers.Layer)]
     theirs = {call.name for call in network.graph.calls}
     assert len(own) == len(set(own)) == 9
-    assert all(name.startswith(goodnet.OWN) for name in own)
+    assert all(name.startswith(naming.OWN) for name in own)
     assert {one.name for one in made.layers[1:]} == theirs
     assert not theirs & set(own)
     again = make_goodnet(network, np.array([0, 2]))
@@ -199,7 +199,7 @@ def test_a_goodnet_of_an_earlier_version_is_recognised(make_network):
     network = load_network(make_network("deepid_like"))
     made = make_goodnet(network, np.array([1, 4]))
     for operation in made.operations:
-        operation.name = operation.name.removeprefix(goodnet.OWN)
+        operation.name = operation.name.removeprefix(naming.OWN)
     scores, repaired = goodnet.scores_inside(trace(made))
     assert [scores.shape, repaired.shape] == [(None, 7)] * 2
     assert goodnet.scores_inside(network.graph) is None

@@ -212,4 +212,10 @@ def test_layers_that_cannot_be_meant(model, sets, layers, error, match):
 
 def test_a_normalization_that_a_layer_lacks_is_told_of(model, sets):
     with pytest.raises(NetworkError, match="first has none; take zero_at='conv'"):
-        fastprune.sweep_layers(model, zero_at="bn", valid=sets["valid"])
+        fastprune.sweep_layers(
+            model, prune_layers=["first"], zero_at="bn", valid=sets["valid"]
+        )  # fmt: skip
+    with_one = fastprune.sweep_layers(model, zero_at="bn", valid=sets["valid"])
+    assert with_one
+    assert "first" not in [result.network.prune_layer for result in with_one]
+    assert {result.network.intervention for result in with_one} == {"weights+bn"}

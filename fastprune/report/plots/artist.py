@@ -1,11 +1,12 @@
 """A process that draws the plots of a sweep while this one makes B′ and G.
 
-It loads matplotlib while the sweep begins, when one core is enough for this process. Nothing depends
-on it: what it does not draw is drawn here.
+It loads matplotlib while the sweep begins, when this process keeps no more than one core busy.
+Nothing depends on it: what it does not draw is drawn here.
 """
 
 from __future__ import annotations
 
+import io
 import pickle
 import subprocess
 import sys
@@ -14,8 +15,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from contextlib import contextmanager, suppress
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from fastprune.report.plots import drawing
+from fastprune.report.plots.canvas import new_figure
+from fastprune.report.plots.style import settings
 from fastprune.results.record import SweepRecord
 from fastprune.runtime import apart, machine
 
@@ -33,7 +39,25 @@ def start() -> None:
 
 
 @contextmanager
-def drawing(result: SweepRecord, folder: Path) -> Iterator[Callable[[], set[str]]]:
+def begun(
+    result: SweepRecord, folder: Path
+) -> Iterator[dict[tuple[str, ...], Callable[[], Any]]]:
+    """Begin to draw the plots of a sweep into a folder; give the files of each, and what waits.
+
+    They are drawn in the process that :func:`start` has started, if it has. What it has not drawn
+    when it is waited for is drawn here, and what is wrong with it raised here.
+    """
+    with _asked(result, folder) as drawn:
+
+        def finish(maker: Callable[[SweepRecord], Any]) -> None:
+            if maker.__name__ not in drawn():
+                drawing.draw(result, folder, [maker])
+
+        yield {drawing.files(maker): partial(finish, maker) for maker in drawing.MAKERS}
+
+
+@contextmanager
+def _asked(result: SweepRecord, folder: Path) -> Iterator[Callable[[], set[str]]]:
     """Have the process draw into a folder; give what waits, and tells the plots that are drawn.
 
     At an error the process is ended: nothing is written into the folder from then on.
@@ -45,17 +69,19 @@ def drawing(result: SweepRecord, folder: Path) -> Iterator[Callable[[], set[str]
     with ThreadPoolExecutor(1, "fastprune-plots") as pool:
         asked = pool.submit(_ask, _process, result, folder)
         try:
-            yield lambda: _answer(asked)
+            yield partial(_answer, asked, _process)
         finally:
             if not (asked.done() and asked.result()):
                 apart.end(_process)
                 _process = None
 
 
-def _answer(asked: Future[set[str]]) -> set[str]:
-    with suppress(TooLate):
+def _answer(asked: Future[set[str]], process: subprocess.Popen[bytes]) -> set[str]:
+    try:
         return asked.result(PATIENCE)
-    return set()
+    except TooLate:
+        apart.end(process)
+        return asked.result()
 
 
 def _ask(process: subprocess.Popen[bytes], result: SweepRecord, folder: Path) -> set[str]:
@@ -72,19 +98,19 @@ def _ask(process: subprocess.Popen[bytes], result: SweepRecord, folder: Path) ->
 
 def serve() -> None:
     """Draw what is asked for, until there is nobody left to ask: the life of the process."""
-    import matplotlib.backends.backend_agg
-    import matplotlib.backends.backend_svg  # noqa: F401  for what is drawn later
-
-    from fastprune.report.plots.drawing import MAKERS, draw
-
     answers, sys.stdout = sys.stdout.buffer, sys.stderr
+    with settings():  # what the first figure loads, fonts above all
+        figure = new_figure(1, 1)
+        figure.text(0, 0, "0")
+        for suffix in drawing.METADATA:
+            figure.savefig(io.BytesIO(), format=suffix)
     with suppress(EOFError):
         while True:
             result, folder = pickle.load(sys.stdin.buffer)
             drawn = set()
-            for maker in MAKERS:
+            for maker in drawing.MAKERS:
                 with suppress(Exception):
-                    draw(result, folder, [maker])
+                    drawing.draw(result, folder, [maker])
                     drawn.add(maker.__name__)
             pickle.dump(drawn, answers)
             answers.flush()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from fastprune.errors import OptionError
 from fastprune.files.atomic import whole_file
-from fastprune.report.plots import artist
 from fastprune.report.plots.bars import goodnet
 from fastprune.report.plots.curves import accuracy_asr, activations, detector
 from fastprune.report.plots.samples import samples
@@ -64,25 +61,9 @@ def figure(result: SweepRecord, name: str) -> Any:
     return drawn
 
 
-@contextmanager
-def begun(
-    result: SweepRecord, folder: Path
-) -> Iterator[dict[tuple[str, ...], Callable[[], Any]]]:
-    """Begin to draw the plots of a sweep into a folder; give the files of each, and what waits.
-
-    They are drawn in another process where one is there for it (:mod:`~.artist`). What it has not
-    drawn when it is waited for is drawn here, and what is wrong with it raised here.
-    """
-    with artist.drawing(result, folder) as drawn:
-
-        def finish(maker: Callable[[SweepRecord], Any]) -> None:
-            if maker.__name__ not in drawn():
-                draw(result, folder, [maker])
-
-        yield {
-            tuple(f"{maker.__name__}.{suffix}" for suffix in METADATA): partial(finish, maker)
-            for maker in MAKERS
-        }
+def files(maker: Callable[[SweepRecord], Any]) -> tuple[str, ...]:
+    """Return the names of the files of a figure."""
+    return tuple(f"{maker.__name__}.{suffix}" for suffix in METADATA)
 
 
 def draw(

@@ -28,6 +28,8 @@ RC = {
     # A name may hold "$": it is text, not mathematics.
     "text.parse_math": False,
     "hatch.linewidth": 0.7,
+    # Put together to one picture, those of the samples take 0.3 s in an SVG instead of 0.1.
+    "image.composite_image": False,
     # Text stays text, and the ids that matplotlib draws at random are the same in every run.
     "svg.fonttype": "none",
     "svg.hashsalt": "fastprune",
