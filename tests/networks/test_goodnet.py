@@ -13,7 +13,13 @@ from keras import layers
 
 from fastprune.errors import OutputError
 from fastprune.networks import goodnet, naming
-from fastprune.networks.goodnet import make_goodnet, make_repaired, save_goodnet, save_repaired
+from fastprune.networks.goodnet import (
+    make_goodnet,
+    make_repaired,
+    save_goodnet,
+    save_repaired,
+    traced_copy,
+)
 from fastprune.networks.loading import load_model
 from fastprune.networks.network import load_network
 from fastprune.networks.tracing import trace
@@ -192,6 +198,15 @@ def test_goodnet_keeps_the_names_of_the_badnet_and_takes_others(make_images, kin
     scores, repaired = goodnet.scores_inside(trace(made))
     assert scores.shape == repaired.shape == (None, 3)
     assert scores_of(made, make_images(6)[0].astype(np.float32)).shape == (6, 4)
+
+
+def test_goodnets_of_one_copy_are_those_of_copies_of_their_own(make_network, make_images):
+    network = load_network(make_network("deepid_like"))
+    graph, images = traced_copy(network), make_images(6)[0].astype(np.float32)
+    for channels in (np.array([0, 2]), np.array([0, 2, 3, 5]), np.array([1])):
+        of_one, alone = make_goodnet(network, channels, graph), make_goodnet(network, channels)
+        assert of_one.get_config() == alone.get_config()
+        np.testing.assert_array_equal(scores_of(of_one, images), scores_of(alone, images))
 
 
 def test_a_goodnet_of_an_earlier_version_is_recognised(make_network):

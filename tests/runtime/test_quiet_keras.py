@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -58,6 +59,12 @@ def test_the_import_is_quiet_and_leaves_the_environment(fresh, monkeypatch, capf
     assert os.environ.get(LEVEL) == own
     os.write(2, b"heard")
     assert capfd.readouterr().err == "heard"
+
+
+def test_no_garbage_is_looked_for_during_the_import(fresh, monkeypatch):
+    monkeypatch.setattr(quiet_keras, "_import_keras", lambda: fresh.append(gc.isenabled()))
+    import_keras()
+    assert (fresh, gc.isenabled()) == ([False], True)
 
 
 def test_whoever_asks_for_all_lines_gets_them(fresh, monkeypatch, capfd):
