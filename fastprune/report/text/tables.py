@@ -52,8 +52,7 @@ def drops_table(result: SweepRecord) -> str:
     rows = result.drop_rows
     left = [(at.label, "never crossed" if at.step is None else str(at.step)) for at in rows]
     blocks = _blocks(result, ("X", "n_pruned"), left, [at.step for at in rows])
-    head = "\n".join([_title(result), drop_words(result), *branch_lines(result)])
-    return "\n\n".join([head, *blocks])
+    return "\n\n".join([_head(result), *blocks])
 
 
 def steps_table(result: SweepRecord) -> str:
@@ -77,8 +76,7 @@ def steps_table(result: SweepRecord) -> str:
         left.append((str(step), str(channel), activation, marks.get(step, "")))
     header = ("n_pruned", "channel", "activation", "X")
     blocks = _blocks(result, header, left, range(len(left)))
-    head = "\n".join([_title(result), drop_words(result), *branch_lines(result)])
-    return "\n\n".join([head, *blocks])
+    return "\n\n".join([_head(result), *blocks])
 
 
 def order_lines(result: SweepRecord) -> str:
@@ -166,8 +164,10 @@ def _share(share: Share | None) -> str:
     return f"{100 * share.rate:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _title(result: SweepRecord) -> str:
-    return f"{network_words(result)}: {layer_words(result)}"
+def _head(result: SweepRecord) -> str:
+    """Return the lines ahead of a table: network, order and layer; what X is; other branches."""
+    title = f"{network_words(result)}: {layer_words(result)}"
+    return "\n".join([title, drop_words(result), *branch_lines(result)])
 
 
 def _wrapped(words: Sequence[str]) -> list[str]:
