@@ -166,8 +166,11 @@ def _share(share: Share | None) -> str:
 
 def _head(result: SweepRecord) -> str:
     """Return the lines ahead of a table: network, order and layer; what X is; other branches."""
-    title = f"{network_words(result)}: {layer_words(result)}"
-    return "\n".join([title, drop_words(result), *branch_lines(result)])
+    return "\n".join([_title(result), drop_words(result), *branch_lines(result)])
+
+
+def _title(result: SweepRecord) -> str:
+    return f"{network_words(result)}: {layer_words(result)}"
 
 
 def _wrapped(words: Sequence[str]) -> list[str]:
